@@ -1,0 +1,1 @@
+"""Contract, episodes, policies, learners, bundle and runtime. Imports neither rclpy nor pybullet; models.runtime and models.contract never torch."""
