@@ -1,0 +1,54 @@
+"""The action vector on its way to and from several topics: one part a command channel, in the contract's order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from il_nodes.codecs import codec_for, decode_raw, encode, header_stamp_ns
+from models.contract import Contract
+from models.data import Action, FloatArray
+
+__all__ = ["ActionChannels"]
+
+
+class ActionChannels:
+    """Splits commands into messages, and joins the expert's messages into commands.
+
+    Args:
+        contract: its ``action_sources`` say which part of the vector goes where.
+
+    Raises:
+        CodecError: a command channel has a type that cannot be written.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self.sources = contract.action_sources
+        ends = np.cumsum([len(source.names) for source in self.sources]).tolist()
+        self._slices = [slice(end - len(source.names), end) for source, end in zip(self.sources, ends, strict=True)]
+        self._parts: list[tuple[int, FloatArray] | None] = [None] * len(self.sources)
+        # Better now than at the first command.
+        self.messages(contract.action_stop, 0)
+
+    def messages(self, command: FloatArray, stamp_ns: int) -> list[Any]:
+        """One message for each command channel, in order; ``command`` is ``(dims,)`` in SI units."""
+        return [
+            encode(command[part], source, stamp_ns) for source, part in zip(self.sources, self._slices, strict=True)
+        ]
+
+    def join(self, index: int, cdr: bytes, now_ns: int) -> Action | None:
+        """Take the expert's message for channel ``index``; the whole command once every channel has sent.
+
+        A command is as old as its oldest part. A message without a header counts as stamped ``now_ns``.
+
+        Raises:
+            CodecError: the bytes are not what the contract says.
+        """
+        source = self.sources[index]
+        stamp_ns = header_stamp_ns(cdr) if codec_for(source.channel.type).has_header else now_ns
+        self._parts[index] = (stamp_ns, np.atleast_1d(decode_raw(cdr, source)).astype(np.float32))
+        parts = [part for part in self._parts if part is not None]
+        if len(parts) < len(self._parts):
+            return None
+        return Action(min(stamp for stamp, _ in parts), np.concatenate([values for _, values in parts]))

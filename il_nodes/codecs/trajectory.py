@@ -1,0 +1,156 @@
+"""``trajectory_msgs/JointTrajectory``: commands to arms (its first point), and proposals of a policy (all of it).
+
+On the wire a proposal is a trajectory over named channels: the action dimensions, then ``unsafe_probability``; one
+point a chunk step, ``time_from_start`` = step x period, header stamp = stamp of the newest observation used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from il_nodes.codecs.cdr import CdrCursor
+from il_nodes.codecs.interface import Array, Codec, import_message_class, set_header_stamp, source_error
+from il_nodes.codecs.joints import joint_plan, pick_joints, scatter_joints
+from models.data import Proposal
+from models.errors import CodecError
+
+if TYPE_CHECKING:
+    from models.contract import Source
+
+__all__ = ["UNSAFE_PROBABILITY", "JointTrajectoryCodec", "encode_proposal", "proposal_from_cdr"]
+
+#: Name of the last channel of a proposal.
+UNSAFE_PROBABILITY = "unsafe_probability"
+
+_FIELDS = ("positions", "velocities", "accelerations", "effort")
+_ALIASES = {field: field for field in _FIELDS} | {
+    "position": "positions",
+    "velocity": "velocities",
+    "acceleration": "accelerations",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Trajectory:
+    stamp_ns: int
+    names: list[str]
+    points: list[dict[str, Array]]
+    times_ns: list[int]
+
+
+def _parse(cdr: bytes, limit: int | None = None) -> _Trajectory:
+    """Trajectory of CDR bytes; at most ``limit`` points."""
+    cursor = CdrCursor(cdr)
+    stamp_ns = cursor.header()
+    names = cursor.strings()
+    count = cursor.uint32()
+    points, times_ns = [], []
+    for _ in range(count if limit is None else min(count, limit)):
+        points.append({field: cursor.array("<f8") for field in _FIELDS})
+        times_ns.append(cursor.time_ns())
+    return _Trajectory(stamp_ns, names, points, times_ns)
+
+
+class JointTrajectoryCodec(Codec):
+    """First point of a trajectory: ``positions.<joint>``, ``velocities.<joint>``, …; ``<joint>`` alone is its position.
+
+    The singular (``position.<joint>``) is understood too.
+    """
+
+    type = "trajectory_msgs/msg/JointTrajectory"
+    has_header = True
+
+    def decode(self, message: Any, source: Source) -> Array:
+        """Float32 values in the select's order; see :class:`Codec`."""
+        points = [{field: getattr(point, field) for field in _FIELDS} for point in message.points[:1]]
+        return self._first_point(points, list(message.joint_names), source)
+
+    def decode_raw(self, cdr: bytes, source: Source) -> Array:
+        """The same from CDR bytes."""
+        trajectory = _parse(cdr, limit=1)
+        return self._first_point(trajectory.points, trajectory.names, source)
+
+    def _first_point(self, points: list[dict[str, Any]], names: list[str], source: Source) -> Array:
+        if not points:
+            raise source_error(source, "this trajectory has no points", expected="at least one point with positions")
+        return pick_joints(joint_plan(source, _ALIASES, "positions"), names, points[0], source)
+
+    def encode(self, values: Array, source: Source, stamp_ns: int, message_class: Any) -> Any:
+        """Trajectory of one point at time zero, joints in the order they first appear in the select."""
+        names, fields = scatter_joints(joint_plan(source, _ALIASES, "positions"), values, source)
+        message, point = message_class(), import_message_class("trajectory_msgs/msg/JointTrajectoryPoint")()
+        set_header_stamp(message, stamp_ns)
+        message.joint_names = names
+        for field, numbers in fields.items():
+            setattr(point, field, numbers)
+        message.points = [point]
+        return message
+
+
+def encode_proposal(proposal: Proposal, period_s: float, message_class: Any = None) -> Any:
+    """``trajectory_msgs/JointTrajectory`` of a proposal.
+
+    NaN is passed on, since the gate must see it to refuse it; only shapes are checked.
+
+    Args:
+        proposal: actions ``(chunk, dims)`` in SI units, one name a dimension.
+        period_s: seconds from one chunk step to the next.
+        message_class: the message's class; imported when not given.
+
+    Raises:
+        CodecError: the names do not fit the actions, or there is no action.
+    """
+    actions = np.asarray(proposal.actions, np.float64)
+    if actions.ndim != 2 or not len(actions) or actions.shape[1] != len(proposal.names):
+        raise CodecError(
+            "a proposal whose actions do not fit its names",
+            found=f"actions {actions.shape}, names {', '.join(proposal.names)}",
+            expected="actions (chunk, dims) with at least one step and one name a dimension",
+        )
+    message = (message_class or import_message_class(JointTrajectoryCodec.type))()
+    point_class = import_message_class("trajectory_msgs/msg/JointTrajectoryPoint")
+    set_header_stamp(message, proposal.stamp_ns)
+    message.joint_names = [*proposal.names, UNSAFE_PROBABILITY]
+    period_ns = round(period_s * 1e9)
+    points = []
+    for step, row in enumerate(actions.tolist()):
+        point = point_class()
+        point.positions = [*row, float(proposal.unsafe_probability)]
+        point.time_from_start.sec, point.time_from_start.nanosec = divmod(step * period_ns, 1_000_000_000)
+        points.append(point)
+    message.points = points
+    return message
+
+
+def proposal_from_cdr(cdr: bytes) -> Proposal:
+    """Proposal of a trajectory's CDR bytes; numbers may be NaN, shapes and names are checked.
+
+    Raises:
+        CodecError: no points, a last channel that is not ``unsafe_probability``, or a point of another length.
+        struct.error, ValueError: the bytes end too early.
+    """
+    trajectory = _parse(cdr)
+    names = trajectory.names
+    if len(names) < 2 or names[-1] != UNSAFE_PROBABILITY:
+        raise CodecError(
+            "a proposal without its safety channel",
+            found=f"channels {', '.join(names) or 'none'}",
+            expected=f"the action dimensions, then {UNSAFE_PROBABILITY}",
+        )
+    sizes = {len(point["positions"]) for point in trajectory.points}
+    if sizes != {len(names)}:
+        raise CodecError(
+            "a proposal whose points do not fit its channels",
+            found=f"points of {sorted(sizes)} numbers" if sizes else "no points",
+            expected=f"at least one point, each with {len(names)} numbers for {', '.join(names)}",
+        )
+    table = np.array([point["positions"] for point in trajectory.points], np.float64)
+    return Proposal(
+        stamp_ns=trajectory.stamp_ns,
+        actions=table[:, :-1].astype(np.float32),
+        unsafe_probability=float(table[0, -1]),
+        names=tuple(names[:-1]),
+    )

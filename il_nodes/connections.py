@@ -1,0 +1,59 @@
+"""Who hears whom: what a node reports about its topics, and what is still missing before a run may start.
+
+A first message that is sent before the two ends have found each other is lost; in lock-step that stops the run for
+good. So every node reports, under ``connections`` on ``/diagnostics``, how many subscribers each of its publishers
+reaches and what it subscribes to; whoever starts the run compares the reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+__all__ = ["Connections", "missing_connections"]
+
+_PUBLISHES = "reaches "
+_SUBSCRIBES = "subscribes"
+
+
+@dataclass(frozen=True)
+class Connections:
+    """One node's topics.
+
+    Attributes:
+        reaches: published topic → number of subscribers matched by the middleware.
+        subscribes: topics the node listens to.
+    """
+
+    reaches: Mapping[str, int]
+    subscribes: frozenset[str]
+
+    def values(self) -> dict[str, object]:
+        """As key and value pairs of a diagnostic status."""
+        reaches: dict[str, object] = {_PUBLISHES + topic: count for topic, count in sorted(self.reaches.items())}
+        return {**reaches, _SUBSCRIBES: " ".join(sorted(self.subscribes))}
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, str]) -> Connections:
+        """The inverse of :meth:`values`; other keys are left out."""
+        return cls(
+            {key.removeprefix(_PUBLISHES): int(text) for key, text in values.items() if key.startswith(_PUBLISHES)},
+            frozenset(values.get(_SUBSCRIBES, "").split()),
+        )
+
+
+def missing_connections(reports: Mapping[str, Connections], expected: Sequence[str]) -> list[str]:
+    """What keeps a run of the nodes ``expected`` from starting, one line each; empty when all hear each other.
+
+    Args:
+        reports: node name → its newest report.
+        expected: names of the nodes that must be there.
+    """
+    lines = [f"{name}: has not been heard from" for name in expected if name not in reports]
+    present = [name for name in expected if name in reports]
+    for name in present:
+        for topic, reached in sorted(reports[name].reaches.items()):
+            listeners = [other for other in present if topic in reports[other].subscribes]
+            if reached < len(listeners):
+                lines.append(f"{name}: {topic} reaches {reached} of its subscribers {', '.join(listeners)}")
+    return lines

@@ -1,0 +1,105 @@
+"""What the gate says about itself: the status of one decision, and the one of the last second."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from il_nodes.decision import Decision, Driver, Reason
+from il_nodes.diagnostics import Level, Status
+from il_nodes.gate import Gate
+from il_nodes.pacing import Latencies
+from models.errors import CodecError
+
+__all__ = ["GateReport", "decision_status"]
+
+#: With these the expert drives because somebody wants it so: nothing to warn of.
+_WANTED = (Reason.DISABLED, Reason.TAKEOVER)
+
+
+def decision_status(decision: Decision, latency_s: float | None) -> Status:
+    """``/gate/decision``: OK while whoever is meant to drive does, WARN on a fall-back, ERROR on a halt.
+
+    Args:
+        decision: of this tick.
+        latency_s: from the message that caused it until the command had left; ``None`` in lock-step, where nothing
+            measured on a wall clock may enter the recording.
+    """
+    level: Level = "error" if decision.source is Driver.HALT else "ok"
+    if decision.source is Driver.EXPERT and decision.withheld not in _WANTED:
+        level = "warn"
+    values: dict[str, object] = {
+        "source": decision.source,
+        "reason": decision.reason,
+        "withheld": decision.withheld or "",
+        "latched": decision.latched or "",
+        "unsafe_probability": decision.unsafe_probability,
+        "expert_age_ms": decision.expert_age_s * 1e3,
+        "proposal_age_ms": decision.proposal_age_s * 1e3,
+        "chunk_row": decision.row,
+        "clamped": decision.clamped,
+        "rate_limited": decision.rate_limited,
+        "handover": decision.handover,
+    }
+    if latency_s is not None:
+        values["latency_ms"] = latency_s * 1e3
+    return Status(level, decision.reason, values)
+
+
+class GateReport:
+    """Collects what ``/diagnostics`` says about the gate once a second.
+
+    Attributes:
+        deadlines: ticks on which nothing had come in time.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._latencies = Latencies()
+        self._last: Decision | None = None
+        self._sent = 0
+        self._since_s = time.monotonic()
+        self._problems: Counter[str] = Counter()
+        self._problem = ""
+        self.deadlines = 0
+
+    def sent(self, decision: Decision, latency_s: float) -> None:
+        """A command left."""
+        self._last = decision
+        self._sent += 1
+        self._latencies.add(latency_s)
+
+    def unreadable(self, error: CodecError) -> None:
+        """A message could not be read."""
+        self._problems["unreadable"] += 1
+        self._problem = error.problem
+
+    def status(self) -> Status:
+        """The last second; counters are since the start."""
+        now_s = time.monotonic()
+        rate_hz, self._sent = self._sent / max(now_s - self._since_s, 1e-3), 0
+        self._since_s = now_s
+        values: dict[str, object] = {
+            "rate_hz": rate_hz,
+            "decision_p50_ms": self._latencies.percentile_ms(50),
+            "decision_p99_ms": self._latencies.percentile_ms(99),
+            "deadline_misses": self.deadlines,
+            **dict(sorted((self._gate.counts + self._problems).items())),
+        }
+        if self._problem:
+            values["last_problem"] = self._problem
+        if self._last is not None:
+            values |= {
+                "source": self._last.source,
+                "reason": self._last.reason,
+                "expert_age_ms": self._last.expert_age_s * 1e3,
+                "proposal_age_ms": self._last.proposal_age_s * 1e3,
+            }
+        return self._summary(values)
+
+    def _summary(self, values: dict[str, object]) -> Status:
+        if self._gate.fault is not None:
+            return Status("error", f"halted: {self._gate.fault}", values)
+        if self._last is None:
+            return Status("ok", "no command yet", values)
+        return Status(decision_status(self._last, None).level, f"{self._last.source}: {self._last.reason}", values)

@@ -1,0 +1,99 @@
+"""The last thing a command passes: limits, rate limits, and the ramp of a halt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.contract import Contract
+from models.data import FloatArray
+
+__all__ = ["CommandLimiter", "HaltRamp", "Limited"]
+
+#: A command may catch up for at most this many periods, so that a long pause does not permit a jump.
+CATCH_UP_PERIODS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """A command that may be sent.
+
+    Attributes:
+        values: ``(dims,)`` float32, SI units.
+        clamped: whether the wish lay outside the limits.
+        rate_limited: whether it was further from the last command than the rate allows.
+    """
+
+    values: FloatArray
+    clamped: bool
+    rate_limited: bool
+
+
+class CommandLimiter:
+    """Holds every command inside ``minimum <= u <= maximum`` and ``|u - u_last| <= rate * elapsed``.
+
+    The first command counts from the stop command: a robot without a gate stands still, by its own watchdog.
+
+    Args:
+        contract: with limits; SI units.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self.minimum = contract.action_minimum
+        self.maximum = contract.action_maximum
+        self.rate = contract.action_rate.astype(np.float64)
+        self.stop: FloatArray = np.clip(contract.action_stop, self.minimum, self.maximum)
+        self.period_s = contract.period_s
+        self.last: FloatArray = self.stop
+        self._last_s: float | None = None
+
+    def elapsed_s(self, now_s: float) -> float:
+        """Seconds that count for the rate limit: one period for a first command or a clock that went backwards."""
+        if self._last_s is None or now_s < self._last_s:
+            return self.period_s
+        return min(now_s - self._last_s, CATCH_UP_PERIODS * self.period_s)
+
+    def limit(self, wish: FloatArray, now_s: float) -> Limited:
+        """The nearest command to a finite ``wish`` that may be sent now; it becomes the last command."""
+        inside = np.clip(wish, self.minimum, self.maximum)
+        # Not zero, or a dimension without a rate limit (infinite) would give NaN.
+        allowed = self.rate * max(self.elapsed_s(now_s), 1e-9)
+        near = np.clip(inside.astype(np.float64), self.last - allowed, self.last + allowed).astype(np.float32)
+        # Rounding to float32 may step over a limit by one unit in the last place.
+        near = np.clip(near, self.minimum, self.maximum)
+        near.flags.writeable = False
+        limited = Limited(near, bool(np.any(inside != wish)), bool(np.any(near != inside)))
+        self.last, self._last_s = near, now_s
+        return limited
+
+    def exceeds_rate(self, earlier: FloatArray, later: FloatArray, elapsed_s: float) -> bool:
+        """Whether two wishes ``elapsed_s`` apart differ by more than the rate limit (and a rounding error) allows."""
+        change = np.abs(later.astype(np.float64) - earlier)
+        return bool(np.any(change > self.rate * max(elapsed_s, self.period_s) * 1.001 + 1e-6))
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the last command was the stop command."""
+        return bool(np.array_equal(self.last, self.stop))
+
+
+@dataclass(frozen=True, slots=True)
+class HaltRamp:
+    """A straight line from the last command to the stop command, reached after ``duration_s`` and then held.
+
+    The rate limits still apply to it: where they are slower than the line, they win, since a robot that cannot brake
+    harder gains nothing from being told to.
+    """
+
+    start: FloatArray
+    stop: FloatArray
+    begin_s: float
+    duration_s: float
+
+    def wish(self, now_s: float) -> FloatArray:
+        """``(dims,)`` float32 at ``now_s``."""
+        done = (now_s - self.begin_s) / max(self.duration_s, 1e-9)
+        if done >= 1.0:
+            return self.stop
+        return (self.start + (self.stop - self.start) * max(done, 0.0)).astype(np.float32)

@@ -1,0 +1,92 @@
+"""When the gate answers: at once when what it waits for arrives, at the deadline otherwise, once a tick.
+
+Pure logic; stamps are integer nanoseconds of the messages' clock, ``now_s`` is monotonic.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+
+__all__ = ["DEADLINE_PERIODS", "Latencies", "LockStepBarrier", "TickGrid"]
+
+#: Periods since the last command after which the gate no longer waits: half a period of grace for a late frame.
+DEADLINE_PERIODS = 1.5
+#: A stamp this many periods in the past belongs to another time line (a simulator that was reset).
+REWIND_PERIODS = 10
+
+Message = TypeVar("Message")
+
+
+class TickGrid:
+    """Says whether a message's stamp starts a tick that has had no command yet.
+
+    Stamps are taken at the contract's rate on average, whatever the sender's: the next one is due half a period after
+    the last tick's place on the grid. A faster sender is thinned out, a jittering one loses nothing, and after a pause
+    the grid starts anew at the first stamp.
+    """
+
+    def __init__(self, period_s: float) -> None:
+        self._period_ns = round(period_s * 1e9)
+        self._due_ns: int | None = None
+
+    def is_due(self, stamp_ns: int) -> bool:
+        """Whether a command that answers ``stamp_ns`` would be the first of its tick."""
+        if self._due_ns is None or stamp_ns >= self._due_ns:
+            return True
+        return stamp_ns < self._due_ns - REWIND_PERIODS * self._period_ns
+
+    def answered(self, stamp_ns: int) -> None:
+        """A command that answers ``stamp_ns`` was sent; an old stamp, answered once more, changes nothing."""
+        if not self.is_due(stamp_ns):
+            return
+        fresh_ns = stamp_ns + self._period_ns // 2
+        if self._due_ns is None or stamp_ns < self._due_ns:
+            self._due_ns = fresh_ns
+        else:
+            self._due_ns = max(fresh_ns, self._due_ns + self._period_ns)
+
+
+class LockStepBarrier(Generic[Message]):
+    """Lock-step: a tick is complete once everybody who must answer has answered for the same stamp.
+
+    Args:
+        names: who must answer.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._answers: dict[str, tuple[int, Message] | None] = dict.fromkeys(names)
+        self._last_ns: int | None = None
+
+    def answer(self, name: str, stamp_ns: int, message: Message) -> dict[str, Message] | None:
+        """Note an answer; all answers of its tick when it completes one that had not been complete before."""
+        if name not in self._answers:
+            return None
+        self._answers[name] = (stamp_ns, message)
+        complete = {who: pair[1] for who, pair in self._answers.items() if pair is not None and pair[0] == stamp_ns}
+        if len(complete) < len(self._answers) or stamp_ns == self._last_ns:
+            return None
+        self._last_ns = stamp_ns
+        return complete
+
+
+class Latencies:
+    """The newest durations, and their percentiles.
+
+    Args:
+        size: how many are kept; 1,000 are 50 s at 20 Hz, and few enough to sort once a second.
+    """
+
+    def __init__(self, size: int = 1000) -> None:
+        self._values_s: deque[float] = deque(maxlen=size)
+
+    def add(self, seconds: float) -> None:
+        """Note one duration."""
+        self._values_s.append(seconds)
+
+    def percentile_ms(self, percent: float) -> float:
+        """Percentile in milliseconds; NaN before the first duration."""
+        return float(np.percentile(self._values_s, percent)) * 1e3 if self._values_s else float("nan")

@@ -1,0 +1,180 @@
+"""A dataset of episodes, ready for learners: arrays over all ticks, and stacks gathered from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from models.contract import Contract, Memory
+from models.data import FloatArray
+from models.episodes.episode import Episode
+from models.episodes.statistics import Statistics
+from models.errors import DatasetError
+
+__all__ = ["Batch", "EpisodeDataset"]
+
+IndexArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N ticks, contiguous in memory.
+
+    Attributes:
+        observations: stream key to ``(N, frames, …)``, oldest frame first.
+        actions: ``(N, dims)`` float32, the expert's.
+        executed: ``(N, dims)`` float32, NaN where nothing was commanded.
+        driver: ``(N,)`` uint8.
+    """
+
+    observations: Mapping[str, npt.NDArray[np.generic]]
+    actions: FloatArray
+    executed: FloatArray
+    driver: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class EpisodeDataset:
+    """Arrays over the T ticks of all episodes, one after the other; read-only, mapped from disk.
+
+    Attributes:
+        path: its folder.
+        contract: the contract of every episode in it.
+        hash: hex SHA-256 of the contract's hash and of every array; equal iff these are equal.
+        episode_ids: by number.
+        lengths: ticks of each episode.
+        metas: free words about each episode.
+        stamps_ns: ``(T,)`` int64.
+        observations: stream key to ``(T, height, width, channels)`` uint8 or ``(T, dims)`` float32, newest frames only.
+        actions: ``(T, dims)`` float32 labels in SI units.
+        executed: ``(T, dims)`` float32 commands; NaN where there was none.
+        driver: ``(T,)`` uint8: 0 expert, 1 policy, 2 halt.
+        starts_memory: ``(T,)`` bool.
+        statistics: stream key and ``action`` to mean, std, minimum and maximum.
+    """
+
+    path: Path
+    contract: Contract
+    hash: str
+    episode_ids: tuple[str, ...]
+    lengths: tuple[int, ...]
+    metas: tuple[Mapping[str, str], ...]
+    stamps_ns: IndexArray
+    observations: Mapping[str, npt.NDArray[np.generic]]
+    actions: FloatArray
+    executed: FloatArray
+    driver: npt.NDArray[np.uint8]
+    starts_memory: npt.NDArray[np.bool_]
+    statistics: Mapping[str, Statistics] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """T."""
+        return len(self.stamps_ns)
+
+    @cached_property
+    def episode_index(self) -> IndexArray:
+        """``(T,)`` number of each tick's episode."""
+        return np.repeat(np.arange(len(self.lengths), dtype=np.int64), self.lengths)
+
+    @cached_property
+    def segment_start(self) -> IndexArray:
+        """``(T,)`` the tick at which the memory of each tick began."""
+        positions = np.arange(len(self), dtype=np.int64)
+        return np.maximum.accumulate(np.where(self.starts_memory, positions, 0))
+
+    def stack_index(self, memory: Memory | None = None) -> IndexArray:
+        """``(T, frames)`` ticks whose frames make each tick's stack, oldest first.
+
+        Args:
+            memory: the contract's when not given.
+        """
+        return self._stack_rows(np.arange(len(self), dtype=np.int64), memory)
+
+    def stack(
+        self, indices: Sequence[int] | IndexArray, memory: Memory | None = None
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """Stream key to new contiguous ``(N, frames, …)``: byte for byte what the live assembler gave."""
+        rows = self._stack_rows(np.asarray(indices, np.int64), memory)
+        return {key: array[rows] for key, array in self.observations.items()}
+
+    def _stack_rows(self, indices: IndexArray, memory: Memory | None) -> IndexArray:
+        memory = memory or self.contract.memory
+        back = np.arange(memory.frames - 1, -1, -1, dtype=np.int64) * memory.stride
+        rows: IndexArray = np.maximum(indices[:, None] - back, self.segment_start[indices][:, None])
+        return rows
+
+    def later_index(self, length: int) -> tuple[IndexArray, npt.NDArray[np.bool_]]:
+        """Ticks that follow each tick, for learning chunks of actions.
+
+        Args:
+            length: ticks, the tick itself included.
+
+        Returns:
+            ``(T, length)`` ticks, and whether each still belongs to the same stretch without a reset of memory; where
+            it does not, the stretch's last tick stands.
+        """
+        starts = np.append(np.flatnonzero(self.starts_memory), len(self))
+        last = np.repeat(starts[1:] - 1, np.diff(starts))
+        later = np.arange(len(self), dtype=np.int64)[:, None] + np.arange(length, dtype=np.int64)
+        return np.minimum(later, last[:, None]), later <= last[:, None]
+
+    def gather(self, indices: Sequence[int] | IndexArray, memory: Memory | None = None) -> Batch:
+        """The ticks ``indices``, as one batch."""
+        rows = np.asarray(indices, np.int64)
+        return Batch(self.stack(rows, memory), self.actions[rows], self.executed[rows], self.driver[rows])
+
+    def batches(self, indices: Sequence[int] | IndexArray, size: int, seed: int | None = None) -> Iterator[Batch]:
+        """The ticks ``indices`` once, in batches of ``size`` (the last one may be smaller).
+
+        Args:
+            indices: for example one half of :meth:`split`.
+            size: N.
+            seed: shuffles; None keeps the order.
+        """
+        order = np.asarray(indices, np.int64)
+        if seed is not None:
+            order = np.random.default_rng(seed).permutation(order)
+        for start in range(0, len(order), size):
+            yield self.gather(order[start : start + size])
+
+    def split(self, fraction: float, seed: int) -> tuple[IndexArray, IndexArray]:
+        """Ticks to train on and ticks held out, never both of one episode: neighbours in time are near-copies.
+
+        Args:
+            fraction: share of the episodes to hold out; at least one episode stays on either side.
+            seed: which.
+
+        Raises:
+            DatasetError: fewer than two episodes, or a fraction that is none.
+        """
+        count = len(self.episode_ids)
+        if count < 2 or not 0 < fraction < 1:
+            raise DatasetError(
+                "this dataset cannot be split by episode",
+                found=f"{count} episodes, fraction {fraction}",
+                expected="at least two episodes, and a fraction between 0 and 1",
+            )
+        held_out = min(max(1, round(count * fraction)), count - 1)
+        chosen = np.random.default_rng(seed).permutation(count)[:held_out]
+        mask = np.isin(self.episode_index, chosen)
+        return np.flatnonzero(~mask).astype(np.int64), np.flatnonzero(mask).astype(np.int64)
+
+    def episode(self, number: int) -> Episode:
+        """One episode, as views of the dataset's arrays."""
+        end = int(np.sum(self.lengths[: number + 1]))
+        rows = slice(end - self.lengths[number], end)
+        return Episode(
+            episode_id=self.episode_ids[number],
+            stamps_ns=self.stamps_ns[rows],
+            observations={key: array[rows] for key, array in self.observations.items()},
+            actions=self.actions[rows],
+            executed=self.executed[rows],
+            driver=self.driver[rows],
+            starts_memory=self.starts_memory[rows],
+            meta=self.metas[number],
+        )

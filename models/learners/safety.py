@@ -1,0 +1,194 @@
+"""SafeDAgger's safety classifier (Zhang & Cho 2017, "Query-Efficient Imitation Learning for End-to-End Driving").
+
+A frame is *safe*, ``c*(π, o) = 1``, iff ``‖π(o) - π*(o)‖² ≤ τ`` with actions in normalised units. The policy trains on
+one part of the episodes and the classifier on all of them, so that it also sees errors on episodes which the policy
+has not: on its own training data a policy looks safer than it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from models.errors import TrainingError
+from models.learners.samples import TrainingSamples, in_batches
+from models.policies import Policy
+
+__all__ = ["SafetyConfig", "SafetyReport", "fit_safety_classifier"]
+
+BoolArray = npt.NDArray[np.bool_]
+
+# The rare class weighs at most this much more than the common one: one stray frame must not decide everything.
+MAX_CLASS_WEIGHT = 50.0
+BATCH = 512
+LEARNING_RATE = 3e-3
+
+
+@dataclass(frozen=True)
+class SafetyConfig:
+    """How the classifier is trained and where its threshold is put; shares out of (0, 1) raise ``TrainingError``."""
+
+    # Share of held-out frames that count as unsafe: it sets τ. About 20 % is the paper's choice for its first round.
+    unsafe_share: float = 0.2
+    # Share of held-out frames that the suggested threshold flags. Far below unsafe_share: the classifier must learn
+    # from many examples of relative weakness, but a good policy should not hand over every fifth frame.
+    deployed_share: float = 0.02
+    # Passes over all frames' features; the network is tiny and they are computed once.
+    epochs: int = 30
+    # Of the initial weights and the order of frames.
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("unsafe_share", "deployed_share"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise TrainingError(f"{name} is no share", found=getattr(self, name), expected="between 0 and 1")
+        if self.deployed_share > self.unsafe_share:
+            raise TrainingError(
+                "more frames would be flagged in deployment than count as unsafe",
+                found=f"deployed_share={self.deployed_share}, unsafe_share={self.unsafe_share}",
+                expected="deployed_share <= unsafe_share",
+            )
+
+
+@dataclass(frozen=True)
+class SafetyReport:
+    """How good the classifier is on calibration frames: held-out ones that neither network was trained on.
+
+    Attributes:
+        tau: τ, the largest squared error (normalised units) that counts as safe.
+        unsafe_share: of calibration frames that are unsafe; the precision of flagging at random.
+        calibration_frames: how many there were.
+        threshold: the suggested one: ``unsafe_probability`` above it is flagged.
+        flagged_share: of calibration frames above it.
+        precision: of the flagged frames, the share that is unsafe; ``None`` when none is flagged.
+        recall: of the unsafe frames, the share that is flagged; ``None`` when none is unsafe.
+        precision_at_half: the same with the threshold at 0.5, where the classes weigh the same.
+        recall_at_half: the same.
+    """
+
+    tau: float
+    unsafe_share: float
+    calibration_frames: int
+    threshold: float
+    flagged_share: float
+    precision: float | None
+    recall: float | None
+    precision_at_half: float | None
+    recall_at_half: float | None
+
+
+def fit_safety_classifier(
+    policy: Policy, samples: TrainingSamples, held_out: Sequence[int], config: SafetyConfig
+) -> SafetyReport:
+    """Train ``policy.safety`` in place; nothing else of the policy changes.
+
+    Args:
+        policy: already trained, on none of the held-out episodes.
+        samples: every frame, of training and held-out episodes.
+        held_out: numbers of the episodes on which the policy was *not* trained.
+        config: see ``SafetyConfig``.
+    """
+    features, errors = _features_and_errors(policy, samples)
+    fitted, calibration = _split_held_out(samples.episodes, held_out, samples.frames)
+    is_held_out = np.isin(samples.episodes, held_out)
+    known = errors[is_held_out & np.isfinite(errors)]
+    if not len(known):
+        raise TrainingError("the policy gives no finite action on held-out episodes", fix="train it again")
+    tau = float(np.quantile(known, 1.0 - config.unsafe_share, method="higher"))
+    # Not "errors > tau": an error that is not a number must count as unsafe.
+    unsafe = ~(errors <= tau)
+    _train(policy, features[fitted], torch.from_numpy(unsafe[fitted]), config)
+    with torch.inference_mode():
+        probability = policy.safety(features[calibration]).numpy()
+    return _report(probability, unsafe[calibration], tau, config)
+
+
+def _features_and_errors(policy: Policy, samples: TrainingSamples) -> tuple[Tensor, npt.NDArray[np.float64]]:
+    """Features ``(T, width)`` and squared errors ``(T,)`` of the action that would be executed next."""
+    policy.eval()
+    features, errors = [], []
+    with torch.inference_mode():
+        for indices in in_batches(torch.arange(len(samples)), BATCH):
+            found = policy.features(samples.inputs(indices))
+            proposed = policy.action_normalizer(policy.limit(policy.head(found)))
+            difference = (proposed - samples.targets[indices])[:, 0]
+            features.append(found)
+            errors.append(difference.square().sum(dim=1))
+    return torch.cat(features).clone(), torch.cat(errors).to(torch.float64).numpy()
+
+
+def _split_held_out(
+    episodes: npt.NDArray[np.int64], held_out: Sequence[int], frames: int
+) -> tuple[BoolArray, BoolArray]:
+    """Masks ``(T,)`` of the frames that train the classifier, and of those that calibrate it.
+
+    Every second held-out episode calibrates; a single one is cut in two, with a gap so that no stack spans both parts.
+    """
+    order = sorted(held_out)
+    if not order:
+        raise TrainingError("a safety classifier needs held-out episodes", fix="record at least two episodes")
+    if len(order) > 1:
+        calibration = np.isin(episodes, order[1::2])
+        return ~calibration, calibration
+    members = np.flatnonzero(episodes == order[0])
+    middle = len(members) // 2
+    calibration = np.zeros(len(episodes), np.bool_)
+    calibration[members[middle:]] = True
+    fitted = ~calibration
+    fitted[members[max(0, middle - frames) : middle]] = False
+    return fitted, calibration
+
+
+def _train(policy: Policy, features: Tensor, unsafe: Tensor, config: SafetyConfig) -> None:
+    """Weighted cross-entropy on fixed features."""
+    labels = unsafe.to(torch.float32)
+    count = float(labels.sum())
+    weight = min(max((len(labels) - count) / max(count, 1.0), 1.0), MAX_CLASS_WEIGHT)
+    generator = torch.Generator().manual_seed(config.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        for layer in policy.safety.modules():
+            if isinstance(layer, torch.nn.Linear):
+                layer.reset_parameters()
+    optimiser = torch.optim.Adam(policy.safety.parameters(), LEARNING_RATE)
+    for _ in range(config.epochs):
+        for batch in in_batches(torch.randperm(len(labels), generator=generator), BATCH):
+            loss = functional.binary_cross_entropy_with_logits(
+                policy.safety.logit(features[batch]), labels[batch], pos_weight=torch.tensor(weight)
+            )
+            if not torch.isfinite(loss):
+                raise TrainingError("the safety classifier diverged", found=float(loss))
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            optimiser.step()
+
+
+def _report(probability: npt.NDArray[np.float32], unsafe: BoolArray, tau: float, config: SafetyConfig) -> SafetyReport:
+    threshold = float(np.quantile(probability, 1.0 - config.deployed_share, method="higher"))
+    flagged = probability > threshold
+    precision, recall = _precision_recall(flagged, unsafe)
+    precision_at_half, recall_at_half = _precision_recall(probability > 0.5, unsafe)
+    return SafetyReport(
+        tau=tau,
+        unsafe_share=float(unsafe.mean()),
+        calibration_frames=len(unsafe),
+        threshold=threshold,
+        flagged_share=float(flagged.mean()),
+        precision=precision,
+        recall=recall,
+        precision_at_half=precision_at_half,
+        recall_at_half=recall_at_half,
+    )
+
+
+def _precision_recall(flagged: BoolArray, unsafe: BoolArray) -> tuple[float | None, float | None]:
+    hits = int((flagged & unsafe).sum())
+    precision = hits / int(flagged.sum()) if flagged.any() else None
+    recall = hits / int(unsafe.sum()) if unsafe.any() else None
+    return precision, recall

@@ -1,0 +1,102 @@
+"""A dataset as tensors, the way a learner reads it again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from models.contract import Memory
+from models.episodes import EpisodeDataset
+from models.policies import Policy
+
+__all__ = ["TrainingSamples", "in_batches"]
+
+# Frames prepared at once: bounds the memory of the intermediate float images.
+PREPARE_BATCH = 512
+
+
+class TrainingSamples:
+    """Every frame of a dataset, as inputs and targets of one policy.
+
+    What ``Policy.prepare`` does to a frame never changes during training, so it is done once and kept in memory when
+    that fits; otherwise it is repeated for every batch from the memory-mapped files. Both give the same numbers.
+
+    Args:
+        dataset: the episodes.
+        policy: its normalisation and its chunk length are used, never its weights.
+        memory: the contract's.
+        preload_bytes: the most that prepared frames may take in memory.
+
+    Attributes:
+        episodes: ``(T,)`` the number of the episode of each frame.
+        frames: of memory.
+        targets: ``(T, chunk, A)`` expert actions in normalised units; step ``i`` is that of ``i`` ticks later.
+        valid: ``(T, chunk, 1)`` 1 where that tick still belongs to the same stretch of the same episode, else 0.
+        preloaded: whether prepared frames are kept in memory.
+    """
+
+    def __init__(self, dataset: EpisodeDataset, policy: Policy, memory: Memory, preload_bytes: int) -> None:
+        self._dataset, self._policy, self._memory = dataset, policy, memory
+        self.frames = memory.frames
+        self.episodes: npt.NDArray[np.int64] = dataset.episode_index
+        self.targets, self.valid = _chunks(dataset, policy)
+        self._prepared: dict[str, Tensor] | None = None
+        if _prepared_bytes(dataset, policy) <= preload_bytes:
+            self._prepared = _prepare_all(dataset, policy)
+            self._stack_index = torch.from_numpy(dataset.stack_index(memory))
+
+    def __len__(self) -> int:
+        """T."""
+        return len(self.episodes)
+
+    @property
+    def preloaded(self) -> bool:
+        """Whether prepared frames are kept in memory."""
+        return self._prepared is not None
+
+    def inputs(self, indices: Tensor) -> dict[str, Tensor]:
+        """Prepared stacks of the frames ``indices (N,)``: stream key to ``(N, frames, C, ...)``."""
+        if self._prepared is not None:
+            stacks = self._stack_index[indices]
+            return {key: frames[stacks] for key, frames in self._prepared.items()}
+        raw = self._dataset.stack(indices.numpy(), self._memory)
+        return self._policy.prepare({key: torch.from_numpy(rows) for key, rows in raw.items()})
+
+
+def in_batches(indices: Tensor, size: int) -> Iterator[Tensor]:
+    """``indices (N,)`` in pieces of ``size``; the last one may be smaller."""
+    for start in range(0, len(indices), size):
+        yield indices[start : start + size]
+
+
+def _chunks(dataset: EpisodeDataset, policy: Policy) -> tuple[Tensor, Tensor]:
+    later, valid = dataset.later_index(policy.specification.config.chunk)
+    targets: Tensor = policy.action_normalizer(torch.from_numpy(np.array(dataset.actions)[later]))
+    return targets, torch.from_numpy(valid.astype(np.float32)).unsqueeze(2)
+
+
+def _prepared_bytes(dataset: EpisodeDataset, policy: Policy) -> int:
+    total = 0
+    for stream, _ in policy.inputs():
+        one = policy.prepare_stream(
+            stream.key, torch.from_numpy(np.array(dataset.observations[stream.key][:1])[:, None])
+        )
+        total += one.numel() * one.element_size() * len(dataset)
+    return total
+
+
+def _prepare_all(dataset: EpisodeDataset, policy: Policy) -> dict[str, Tensor]:
+    """Each stream's frames, prepared one by one: ``(T, C, ...)``."""
+    found: dict[str, Tensor] = {}
+    for stream, _ in policy.inputs():
+        rows = dataset.observations[stream.key]
+        parts = [
+            policy.prepare_stream(stream.key, torch.from_numpy(np.array(rows[start : start + PREPARE_BATCH])[:, None]))
+            for start in range(0, len(rows), PREPARE_BATCH)
+        ]
+        found[stream.key] = torch.cat(parts)[:, 0]
+    return found

@@ -1,0 +1,92 @@
+"""A trained policy on disk: weights as safetensors, everything else as JSON. No pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_tensors
+from safetensors.torch import save_file as save_tensors
+
+from models.contract import Contract, parse_contract
+from models.errors import TrainingError
+from models.policies.policy import Policy, Scaling
+from models.policies.specification import PolicySpecification
+
+__all__ = ["Checkpoint"]
+
+WEIGHTS, PROBE, DESCRIPTION = "policy.safetensors", "probe.safetensors", "checkpoint.json"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that an export needs, so that it needs no dataset.
+
+    Attributes:
+        policy: the network with its weights.
+        contract: the robot contract it was trained for.
+        learner: name and options of what trained it, JSON-able.
+        dataset_hash: of the dataset.
+        unsafe_threshold_suggested: see ``models.learners.safety``; 1.0 when no safety classifier was trained.
+        probe: stream key to ``(N, frames, ...)`` observations from the dataset, on which an export is compared.
+    """
+
+    policy: Policy
+    contract: Contract
+    learner: Mapping[str, Any]
+    dataset_hash: str
+    unsafe_threshold_suggested: float
+    probe: Mapping[str, npt.NDArray[np.generic]]
+
+    def save(self, directory: Path | str) -> None:
+        """Write the three files; the directory is made when it does not exist."""
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        weights = {name: tensor.detach().contiguous() for name, tensor in self.policy.state_dict().items()}
+        save_tensors(weights, directory / WEIGHTS)
+        save_file({key: np.ascontiguousarray(rows) for key, rows in self.probe.items()}, directory / PROBE)
+        description = {
+            "format_version": FORMAT_VERSION,
+            "policy": self.policy.specification.to_dict(),
+            "contract": self.contract.text,
+            "learner": dict(self.learner),
+            "dataset_hash": self.dataset_hash,
+            "unsafe_threshold_suggested": self.unsafe_threshold_suggested,
+        }
+        (directory / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path | str) -> Checkpoint:
+        """Read what ``save`` wrote; raises ``TrainingError`` when it is missing, damaged or of another version."""
+        directory = Path(directory)
+        try:
+            description = json.loads((directory / DESCRIPTION).read_text(encoding="utf-8"))
+            if description["format_version"] != FORMAT_VERSION:
+                raise ValueError(f"format version {description['format_version']}, not {FORMAT_VERSION}")
+            specification = PolicySpecification.from_dict(description["policy"])
+            policy = Policy(specification, Scaling.identity(specification))
+            policy.load_state_dict(load_tensors(directory / WEIGHTS))
+            policy.eval()
+            return cls(
+                policy=policy,
+                contract=parse_contract(description["contract"], name=f"{directory}:contract"),
+                learner=description["learner"],
+                dataset_hash=description["dataset_hash"],
+                unsafe_threshold_suggested=float(description["unsafe_threshold_suggested"]),
+                probe=load_file(directory / PROBE),
+            )
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            raise TrainingError(
+                f"no usable checkpoint in {directory}",
+                found=f"{type(error).__name__}: {error}",
+                expected=f"{DESCRIPTION}, {WEIGHTS} and {PROBE} as a learner writes them",
+                fix="train again with `understudy train`",
+            ) from error

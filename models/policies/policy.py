@@ -1,0 +1,160 @@
+"""The network of a policy: encoders, memory, fusion, a head for the action and one for safety."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.policies.encoder import Encoder
+from models.policies.heads import GaussianHead, Head, PointHead
+from models.policies.image_encoder import ImageEncoder
+from models.policies.memory import ConcatenationMemory, Memory
+from models.policies.normalization import Normalizer
+from models.policies.safety import SafetyHead
+from models.policies.specification import PolicyConfig, PolicySpecification, StreamShape
+from models.policies.vector_encoder import VectorEncoder
+
+__all__ = ["Policy", "Scaling"]
+
+# An action dimension that hardly moved in the dataset is scaled by this share of its allowed range instead of by its
+# deviation: jitter of the expert at constant speed is not worth as much of the loss as the steering.
+ACTION_SCALE_FLOOR = 0.02
+# The smallest deviation of a pixel value (0..255) and of a state (SI units) that counts as a signal.
+PIXEL_SCALE_FLOOR = 1.0
+STATE_SCALE_FLOOR = 1e-3
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The numbers that a policy takes from its dataset and contract rather than from training.
+
+    Attributes:
+        mean: stream key (and ``action``) to ``(D,)`` means, ``(C,)`` for images; SI units, pixel values 0..255.
+        deviation: the same, standard deviations.
+        minimum: ``(A,)`` limits of the action in SI units.
+        maximum: ``(A,)``.
+    """
+
+    mean: Mapping[str, npt.NDArray[np.floating]]
+    deviation: Mapping[str, npt.NDArray[np.floating]]
+    minimum: npt.NDArray[np.float32]
+    maximum: npt.NDArray[np.float32]
+
+    @classmethod
+    def identity(cls, specification: PolicySpecification) -> Scaling:
+        """Placeholder numbers of the right shapes, for a policy whose buffers are about to be loaded."""
+        sizes = {stream.key: stream.shape[-1] for stream in specification.streams}
+        sizes["action"] = len(specification.action_names)
+        zeros = {key: np.zeros(size, np.float32) for key, size in sizes.items()}
+        ones = {key: np.ones(size, np.float32) for key, size in sizes.items()}
+        return cls(zeros, ones, zeros["action"], ones["action"])
+
+
+class Policy(nn.Module):
+    """Raw observations in; actions in SI units within limits, and the probability of being unsafe, out.
+
+    The steps are separate methods because a learner enters half-way: it runs ``prepare`` once per frame of the dataset
+    and trains the rest.
+
+    Args:
+        specification: inputs, memory, action dimensions and options.
+        scaling: normalisation and limits.
+    """
+
+    minimum: Tensor
+    maximum: Tensor
+
+    def __init__(self, specification: PolicySpecification, scaling: Scaling) -> None:
+        super().__init__()
+        self.specification = specification
+        config = specification.config
+        self.memory: Memory = ConcatenationMemory(specification.frames)
+        # Module names must not contain dots, stream keys do: encoders are numbered in the order of the streams.
+        encoders = [_encoder(stream, config, self.memory, scaling) for stream in specification.streams]
+        self.encoders = nn.ModuleList(encoders)
+        self.fusion = nn.Linear(sum(encoder.width for encoder in encoders), config.features)
+        self.head = _head(config, len(specification.action_names))
+        self.safety = SafetyHead(config.features, config.safety_features)
+        floor = ACTION_SCALE_FLOOR * (scaling.maximum - scaling.minimum)
+        self.action_normalizer = Normalizer(scaling.mean["action"], scaling.deviation["action"], floor)
+        self.register_buffer("minimum", torch.from_numpy(np.array(scaling.minimum, np.float32)))
+        self.register_buffer("maximum", torch.from_numpy(np.array(scaling.maximum, np.float32)))
+
+    def prepare(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Raw ``(N, frames, ...)`` by stream key to normalised ``(N, frames, C, ...)``; no weights involved."""
+        return {stream.key: encoder.prepare(raw[stream.key]) for stream, encoder in self.inputs()}
+
+    def prepare_stream(self, key: str, raw: Tensor) -> Tensor:
+        """``prepare`` of one stream."""
+        return next(encoder for stream, encoder in self.inputs() if stream.key == key).prepare(raw)
+
+    def features(self, prepared: Mapping[str, Tensor]) -> Tensor:
+        """Prepared ``(N, frames, C, ...)`` to the features that both heads read, ``(N, width)``."""
+        encoded = []
+        for stream, encoder in self.inputs():
+            frames = prepared[stream.key]
+            if self.training and not stream.is_image:
+                frames = _hide_samples(frames, self.specification.config.state_dropout)
+            encoded.append(self.memory.recall(encoder(self.memory.fold(frames)), frames.shape[0]))
+        return functional.relu(self.fusion(torch.cat(encoded, dim=1)))
+
+    def limit(self, normalised: Tensor) -> Tensor:
+        """Normalised actions ``(..., A)`` to SI units within limits; what is not finite becomes NaN, never a limit."""
+        actions = self.action_normalizer.inverse(normalised)
+        broken = torch.isnan(actions) | torch.isinf(actions)
+        limited = torch.minimum(torch.maximum(actions, self.minimum), self.maximum)
+        return torch.where(broken, torch.full_like(actions, float("nan")), limited)
+
+    def forward(self, raw: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Raw observations to ``action (N, chunk, A)`` in SI units and ``unsafe_probability (N,)``."""
+        features = self.features(self.prepare(raw))
+        return self.limit(self.head(features)), self.safety(features)
+
+    def act(self, raw: Mapping[str, npt.NDArray[np.generic]]) -> tuple[npt.NDArray[np.float32], float]:
+        """One observation of numpy arrays ``(frames, ...)`` to ``(chunk, A)`` actions and an unsafe probability.
+
+        For evaluation during training, where no bundle exists yet; a robot runs the bundle.
+        """
+        batch = {key: torch.from_numpy(np.ascontiguousarray(array)[None]) for key, array in raw.items()}
+        was_training = self.training
+        self.eval()
+        with torch.inference_mode():
+            action, unsafe = self(batch)
+        self.train(was_training)
+        return action[0].numpy(), float(unsafe[0])
+
+    def inputs(self) -> list[tuple[StreamShape, Encoder]]:
+        """Every stream with its encoder, in the order of the contract."""
+        pairs = zip(self.specification.streams, self.encoders, strict=True)
+        return [(stream, encoder) for stream, encoder in pairs if isinstance(encoder, Encoder)]
+
+
+def _encoder(stream: StreamShape, config: PolicyConfig, memory: Memory, scaling: Scaling) -> Encoder:
+    floor = PIXEL_SCALE_FLOOR if stream.is_image else STATE_SCALE_FLOOR
+    normalizer = Normalizer(scaling.mean[stream.key], scaling.deviation[stream.key], floor)
+    channels = memory.channels(stream.shape[-1])
+    if not stream.is_image:
+        return VectorEncoder(normalizer, channels, config.state_features)
+    return ImageEncoder(
+        stream.shape, normalizer, channels, config.image_channels, config.features, config.crop_top, config.pool
+    )
+
+
+def _head(config: PolicyConfig, dims: int) -> Head:
+    if config.head == "gaussian":
+        return GaussianHead(config.features, config.chunk, dims)
+    return PointHead(config.features, config.chunk, dims, config.loss)
+
+
+def _hide_samples(frames: Tensor, probability: float) -> Tensor:
+    """Set whole samples of normalised vectors to zero, their mean; not rescaled, since it is no average."""
+    if probability == 0.0:
+        return frames
+    keep = torch.rand(frames.shape[0], 1, 1, device=frames.device) >= probability
+    return frames * keep

@@ -1,0 +1,33 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ros_processes import RosEnvironment
+
+from understudy.domains import reserve_domain
+from understudy.shared_memory import find_leftovers, remove_leftovers
+
+
+@pytest.fixture
+def ros_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RosEnvironment]:
+    """A private ROS domain with a helper to start nodes as processes; everything in it is gone afterwards.
+
+    Use: ``node = ros_environment.spawn_node("gate", {"lock_step": True})``,
+    ``messages = ros_environment.collect("/cmd_vel", TwistStamped)``,
+    ``ros_environment.wait_until(lambda: len(messages) > 3, 10.0, "three commands")``.
+    """
+    with reserve_domain() as domain_id:
+        directory = tmp_path / "ros"
+        directory.mkdir()
+        ros = RosEnvironment(domain_id, directory)
+        for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_DOMAIN_ID"):
+            monkeypatch.setenv(name, ros.environment[name])
+        try:
+            yield ros
+        finally:
+            ros.close()
+            remove_leftovers(find_leftovers(domain=domain_id))

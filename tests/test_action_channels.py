@@ -1,0 +1,36 @@
+"""The action vector over several topics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from gated_robot import CONTRACT
+
+from il_nodes.action_channels import ActionChannels
+from models.errors import CodecError
+
+
+def test_commands_are_split_and_the_experts_parts_joined() -> None:
+    """Two command topics: each gets its part, and the expert's command is as old as its oldest part."""
+    pytest.importorskip("rclpy")
+    from rclpy.serialization import serialize_message
+
+    (stream,) = CONTRACT.actions
+    (source,) = stream.sources
+    speed = replace(source, select=("twist.linear.x",))
+    turn = replace(source, select=("twist.angular.z",), channel=replace(source.channel, topic="/turn"))
+    channels = ActionChannels(replace(CONTRACT, actions=(replace(stream, sources=(speed, turn)),)))
+    messages = channels.messages(np.array([1.5, -0.5], np.float32), 2_000_000_001)
+    assert (messages[0].twist.linear.x, messages[0].twist.angular.z) == (1.5, 0.0)
+    assert (messages[1].twist.linear.x, messages[1].twist.angular.z) == (0.0, -0.5)
+    assert messages[1].header.stamp.nanosec == 1
+    assert channels.join(0, serialize_message(messages[0]), 0) is None
+    older = channels.messages(np.array([0.0, 0.25], np.float32), 1_000_000_000)[1]
+    action = channels.join(1, serialize_message(older), 0)
+    assert action is not None
+    assert action.stamp_ns == 1_000_000_000
+    assert action.values.tolist() == [1.5, 0.25]
+    with pytest.raises(CodecError):
+        channels.join(0, b"\0\1\0\0rubbish", 0)

@@ -1,0 +1,62 @@
+"""Proposals on the wire: a trajectory over the action dimensions and the safety channel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ros_messages import STAMP_NS, serialize
+
+from il_nodes.codecs import UNSAFE_PROBABILITY, canonical_cdr, decode_proposal, encode_proposal, import_message_class
+from models.data import Proposal
+from models.errors import CodecError
+
+NAMES = ("linear.x", "angular.z")
+ACTIONS = np.array([[1.0, -0.5], [2.0, 0.25], [3.0, 0.125]], np.float32)
+
+
+def test_a_proposal_survives_the_wire() -> None:
+    """Catches swapped rows and columns, and a safety probability taken for an action."""
+    message = encode_proposal(Proposal(STAMP_NS, ACTIONS, 0.375, NAMES), 0.05)
+    assert message.joint_names == [*NAMES, UNSAFE_PROBABILITY]
+    assert [p.time_from_start.sec * 10**9 + p.time_from_start.nanosec for p in message.points] == [0, 50_000_000, 10**8]
+    back = decode_proposal(serialize(message))
+    assert (back.stamp_ns, back.unsafe_probability, back.names) == (STAMP_NS, 0.375, NAMES)
+    assert back.actions.dtype == np.float32
+    np.testing.assert_array_equal(back.actions, ACTIONS)
+
+
+def test_nan_reaches_the_gate() -> None:
+    """Catches a codec that repairs or drops what the gate has to see and refuse."""
+    actions = ACTIONS.copy()
+    actions[1, 1] = np.nan
+    back = decode_proposal(serialize(encode_proposal(Proposal(1, actions, float("nan"), NAMES), 0.05)))
+    np.testing.assert_array_equal(back.actions, actions)
+    assert np.isnan(back.unsafe_probability)
+
+
+@pytest.mark.parametrize(
+    ("actions", "names"), [(ACTIONS[:0], NAMES), (ACTIONS, NAMES[:1]), (ACTIONS[0], NAMES), (ACTIONS, (*NAMES, "x"))]
+)
+def test_shapes_that_contradict_the_names_are_not_sent(actions: np.ndarray, names: tuple[str, ...]) -> None:
+    with pytest.raises(CodecError, match="do not fit its names"):
+        encode_proposal(Proposal(0, actions, 0.0, names), 0.05)
+
+
+def test_wrong_proposals_are_refused() -> None:
+    """Catches a proposal of another robot, cut off, or without a safety channel that would count as safe."""
+    message = encode_proposal(Proposal(0, ACTIONS, 0.1, NAMES), 0.05)
+    whole = canonical_cdr(serialize(message), "trajectory_msgs/msg/JointTrajectory")
+    for length in range(0, len(whole) - 1, 5):
+        with pytest.raises(CodecError):
+            decode_proposal(whole[:length])
+    message.joint_names = ["linear.x", "angular.z", "something"]
+    with pytest.raises(CodecError, match="without its safety channel"):
+        decode_proposal(serialize(message))
+    message.joint_names = ["linear.x", UNSAFE_PROBABILITY]
+    with pytest.raises(CodecError, match=r"points of \[3\] numbers"):
+        decode_proposal(serialize(message))
+    message.points = []
+    with pytest.raises(CodecError, match="no points"):
+        decode_proposal(serialize(message))
+    with pytest.raises(CodecError):
+        decode_proposal(serialize(import_message_class("trajectory_msgs/msg/JointTrajectory")()))

@@ -1,0 +1,520 @@
+"""The command line as a person and as a program meet it: exit codes, messages, JSON, help, and its workspace."""
+
+import inspect
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+import models.errors
+from models.errors import UnderstudyError
+from understudy import doctor
+from understudy.__main__ import run
+from understudy.commands import build_app
+from understudy.console import Console, jsonable
+from understudy.demo import DemoSettings, _Chain
+from understudy.drives import DriveSettings, finished_episodes, parse_seeds
+from understudy.goals import Verdict
+from understudy.report.inputs import Goals
+from understudy.ros_environment import repository_root
+from understudy.scores import Evaluation, Interval, Summary
+from understudy.stacks import STACKS, StackRun, node_command, run_stack
+from understudy.workspace import Workspace, fingerprint
+
+DOCUMENTATION = repository_root() / "docs" / "command-line.md"
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Default workspaces are relative paths: no test may meet, or leave, one in the tree."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+
+def commands() -> dict[str, Any]:
+    """Full name to command, of every command that does something."""
+    found: dict[str, Any] = {}
+
+    def visit(name: str, command: Any) -> None:
+        for child_name, child in getattr(command, "commands", {}).items():
+            visit(f"{name} {child_name}".strip(), child)
+        if not hasattr(command, "commands"):
+            found[name] = command
+
+    visit("", typer.main.get_command(build_app(Console())))  # type: ignore[arg-type]
+    return found
+
+
+# -- errors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["contract", "check", "nowhere.yaml"], 3, "nowhere.yaml"),
+        (["record", "--contract", "nowhere.yaml"], 3, "nowhere.yaml"),
+        (["record", "--tracks", "one"], 1, "such as 1-4,9"),
+        (["record", "--domain", "500"], 7, "0 to 101"),
+        (["record", "--params-file", "nowhere.yaml"], 7, "nowhere.yaml"),
+        (["episodes", "list"], 4, "understudy record"),
+        (["episodes", "check"], 4, "understudy record"),
+        (["episodes", "build", "--recordings", "."], 4, "understudy record"),
+        (["episodes", "info", "nowhere"], 4, "nowhere"),
+        (["train"], 4, "understudy record"),
+        (["export"], 5, "understudy train"),
+        (["deploy"], 6, "understudy export"),
+        (["evaluate"], 6, "understudy export"),
+        (["evaluate", "--no-drive"], 4, "understudy deploy"),
+        (["report"], 4, "understudy deploy"),
+        (["trian"], 2, "Did you mean 'train'"),
+        (["train", "--epochs", "many"], 2, "--epochs"),
+        (["train", "--epochs", "0"], 2, "--epochs"),
+        (["contract", "check"], 2, "FILE"),
+        ([], 2, "Usage"),
+    ],
+)
+def test_a_mistake_ends_with_its_exit_code_and_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, says: str
+) -> None:
+    """Catches a traceback, a message that helps nobody, a code that the documentation does not promise."""
+    assert run(arguments) == code
+    output = capsys.readouterr()
+    assert says.lower() in output.err.lower()
+    assert "Traceback" not in output.err
+    assert "Traceback" not in output.out
+
+
+@pytest.mark.parametrize("place", [0, 1, 3], ids=["first", "second", "last"])
+def test_json_mode_prints_one_object_for_an_error_wherever_the_flag_stands(
+    capsys: pytest.CaptureFixture[str], place: int
+) -> None:
+    arguments = ["contract", "check", "nowhere.yaml"]
+    arguments.insert(place, "--json")
+    assert run(arguments) == 3
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["ok"], answer["exit_code"], answer["error"]["kind"]) == (False, 3, "ContractError")
+    assert "nowhere.yaml" in answer["error"]["problem"]
+
+
+@pytest.mark.parametrize("arguments", [["trian"], [], ["train", "--epochs", "many"]])
+def test_json_mode_prints_one_object_for_a_wrong_command_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert run(["--json", *arguments]) == 2
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 2
+
+
+def test_json_mode_prints_one_object_for_a_success(capsys: pytest.CaptureFixture[str]) -> None:
+    contract = repository_root() / "contracts" / "driving.yaml"
+    assert run(["contract", "check", str(contract), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["ok"], answer["robot_type"], answer["fps"]) == (True, "understudy_car", 20.0)
+    assert answer["deployable"] is True
+
+
+def test_a_contract_is_shown_to_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    contract = repository_root() / "contracts" / "driving.yaml"
+    assert run(["contract", "check", str(contract)]) == 0
+    text = capsys.readouterr().out
+    for word in ("observation.images.front", "/cmd_vel", "twist.angular.z", "20 Hz", "starts a tick", "sound"):
+        assert word in text
+
+
+def test_a_contract_without_limits_is_sound_but_not_deployable(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    text = (repository_root() / "contracts" / "driving.yaml").read_text()
+    path = tmp_path / "contract.yaml"
+    path.write_text(re.sub(r"(?ms)^limits:.*?(?=^\S)", "", text))
+    assert run(["contract", "check", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["deployable"] is False
+    assert run(["record", "--contract", str(path)]) == 3
+    assert "limits" in capsys.readouterr().err
+
+
+def _raise(error: BaseException) -> Callable[..., Any]:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise error
+
+    return fail
+
+
+def test_a_defect_of_ours_is_saved_and_not_thrown_at_the_person(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "examine", _raise(ZeroDivisionError("a defect")))
+    assert run(["doctor", "--json"]) == 70
+    output = capsys.readouterr()
+    answer = json.loads(output.out)
+    saved = Path(answer["error"]["fix"].rpartition(" ")[2])
+    try:
+        assert "ZeroDivisionError: a defect" in saved.read_text()
+    finally:
+        saved.unlink()
+    assert "Traceback" not in output.err
+    assert str(saved) in output.err
+
+
+def test_an_interrupt_is_no_defect(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "examine", _raise(KeyboardInterrupt()))
+    assert run(["doctor", "--json"]) == 130
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 130
+
+
+# -- help and documentation -------------------------------------------------------------------------------------------
+
+
+def test_help_needs_neither_torch_nor_ros() -> None:
+    """Catches an import at the top of a command module that makes every command, and every Tab, slow."""
+    script = """
+import sys
+from understudy.__main__ import run
+assert run(["--help"]) == 0 and run(["train", "--help"]) == 0
+heavy = {"torch", "rclpy", "numpy", "cv2", "pybullet", "onnxruntime", "onnx", "matplotlib", "rosbags", "yaml"}
+sys.exit(", ".join(sorted(heavy & set(sys.modules))) or 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=repository_root(), timeout=60
+    )
+    assert done.returncode == 0, f"imported for --help: {done.stderr}"
+    assert "train" in done.stdout
+
+
+def test_every_command_and_every_option_explains_itself() -> None:
+    missing = []
+    for name, command in commands().items():
+        if not command.help:
+            missing.append(name)
+        missing += [f"{name}: {option.name}" for option in command.params if not getattr(option, "help", None)]
+    assert not missing
+
+
+def test_every_command_is_in_the_documentation() -> None:
+    text = DOCUMENTATION.read_text()
+    groups = {"episodes": "`understudy episodes list / info / check / build`"}
+    for name in commands():
+        expected = groups.get(name.split()[0], f"`understudy {name}")
+        assert expected in text, f"docs/command-line.md does not name: understudy {name}"
+        if name.split()[0] in groups:
+            assert name.split()[1] in expected
+
+
+def test_every_exit_code_is_in_the_documentation() -> None:
+    """Catches a new kind of error whose code a script's author has to find out by experiment."""
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", DOCUMENTATION.read_text(), re.MULTILINE)}
+    errors = [value for _, value in inspect.getmembers(models.errors, inspect.isclass)]
+    used = {error.exit_code for error in errors if issubclass(error, UnderstudyError)}
+    assert used | {0, 2, 70, 130} <= documented
+
+
+# -- small things -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("1", (1,)), ("1-4,9", (1, 2, 3, 4, 9)), (" 7 , 3 ", (7, 3)), ("5-5", (5,))]
+)
+def test_seeds_are_read(text: str, seeds: tuple[int, ...]) -> None:
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "a", "4-1", "1-", "1-2-3", "-3", "1,,2", "1-99999999999"])
+def test_seeds_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(UnderstudyError, match="cannot be read"):
+        parse_seeds(text)
+
+
+def test_parameters_reach_a_node_with_their_type(tmp_path: Path) -> None:
+    """An integer for a float parameter, or a text that reads as a number, would be refused by the node."""
+    command = node_command("sim", tmp_path, {"laps": 1, "factor": 1.0, "name": "7", "path": tmp_path, "seeds": [1, 2]})
+    values = [word for word in command if ":=" in word]
+    assert values == ["laps:=1", "factor:=1.0", 'name:="7"', f'path:="{tmp_path}"', "seeds:=[1, 2]"]
+    assert command[:3] == (sys.executable, "-m", "il_nodes.nodes.sim")
+
+
+def test_a_parameter_for_a_node_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """Catches a misspelt node silently running with its defaults."""
+    with pytest.raises(UnderstudyError, match="no such node"):
+        run_stack(StackRun("collect", tmp_path, tmp_path / "p.yaml", {"polcy": {"bundle": "x"}}))
+
+
+def test_everybody_who_drives_stops_behind_the_gate() -> None:
+    for name, nodes in STACKS.items():
+        assert ("gate" in nodes) == (name != "sim")
+        assert nodes[0] == "sim"
+
+
+def test_what_json_cannot_say_becomes_what_it_can() -> None:
+    values = {1: Path("a"), "b": (float("nan"), float("inf"), 0.5), "c": {"d"}, "e": None, "f": True}
+    assert jsonable(values) == {"1": "a", "b": [None, None, 0.5], "c": ["d"], "e": None, "f": True}
+
+
+# -- workspace --------------------------------------------------------------------------------------------------------
+
+
+def test_a_stage_is_current_only_with_the_same_inputs_and_all_outputs(tmp_path: Path) -> None:
+    place = Workspace(tmp_path / "run")
+    assert not place.is_current("train", "a")
+    place.begin("train", [place.checkpoint])
+    assert not place.is_current("train", "")  # begun is not finished
+    place.checkpoint.mkdir()
+    place.finish("train", "a", [place.checkpoint], {"epochs": 3})
+    assert place.is_current("train", "a")
+    assert not place.is_current("train", "b")
+    assert Workspace(tmp_path / "run").stage_result("train") == {"epochs": 3}
+    place.checkpoint.rmdir()
+    assert not place.is_current("train", "a")
+
+
+def test_a_damaged_memory_means_that_nothing_is_current(tmp_path: Path) -> None:
+    place = Workspace(tmp_path)
+    place.finish("train", "a", [], {})
+    (tmp_path / "workspace.json").write_text('{"format": 1, "sta')
+    assert not place.is_current("train", "a")
+
+
+def test_nothing_is_deleted_that_the_workspace_did_not_make(tmp_path: Path) -> None:
+    """Catches `demo --workspace ~/data` wiping recordings of a robot that happen to lie there."""
+    precious = tmp_path / "recordings" / "episode" / "data.mcap"
+    precious.parent.mkdir(parents=True)
+    precious.touch()
+    place = Workspace(tmp_path)
+    place.start_over()
+    with pytest.raises(UnderstudyError, match="was not made by this workspace"):
+        place.begin("record", [place.recordings])
+    assert precious.exists()
+
+
+def test_starting_over_removes_what_stages_made_and_only_that(tmp_path: Path) -> None:
+    place = Workspace(tmp_path / "run")
+    place.begin("export", [place.bundle])
+    place.bundle.touch()
+    (place.path / "notes.txt").touch()
+    place.start_over()
+    assert sorted(path.name for path in place.path.iterdir()) == ["notes.txt"]
+
+
+def test_two_runs_never_share_a_workspace(tmp_path: Path) -> None:
+    with (
+        Workspace(tmp_path).locked(),
+        pytest.raises(UnderstudyError, match="another understudy run") as caught,
+        Workspace(tmp_path).locked(),
+    ):
+        pass
+    assert str(os.getpid()) in str(caught.value)
+    with Workspace(tmp_path).locked():
+        pass
+
+
+def test_a_fingerprint_sees_every_change_and_no_order() -> None:
+    assert fingerprint({"a": 1, "b": (2,)}) == fingerprint({"b": [2], "a": 1})
+    assert len({fingerprint(x) for x in ({"a": 1}, {"a": 2}, {"b": 1}, ["a", 1])}) == 4
+
+
+def test_the_demo_repeats_a_stage_only_when_something_before_it_changed(tmp_path: Path) -> None:
+    place = Workspace(tmp_path)
+    done: list[str] = []
+
+    def go(epochs: int) -> list[str]:
+        done.clear()
+        chain = _Chain(place, Console(json_mode=True), "start", 3)
+        for name, inputs in (("record", 1), ("train", epochs), ("export", 0)):
+            output = tmp_path / name
+
+            def work(name: str = name, output: Path = output) -> dict[str, object]:
+                done.append(name)
+                output.touch()
+                return {"made": name}
+
+            assert chain.run(name, name, [output], work, inputs)["made"] == name
+        assert set(chain.seconds) == {"record", "train", "export"}
+        return list(done)
+
+    assert go(5) == ["record", "train", "export"]
+    assert go(5) == []
+    assert go(6) == ["train", "export"]
+    (tmp_path / "record").unlink()
+    assert go(6) == ["record"]
+
+
+# -- goals ------------------------------------------------------------------------------------------------------------
+
+
+def verdict(**changes: Any) -> Verdict:
+    """A deployment that meets every goal by a hair, apart from the changes."""
+    numbers: dict[str, Any] = {
+        "episodes": 3,
+        "laps_total": 3.0,
+        "laps_minimum": {"track-1001": 1.0, "track-1002": 1.0, "track-1003": 1.0},
+        "off_track": 0,
+        "interventions": 0,
+        "damage": 0.0,
+        "elapsed_s": 60.0,
+        "autonomy": 0.98,
+        "ticks": {"expert": 5, "policy": 95, "halt": 0},
+        "policy_share": 0.95,
+        "policy_share_interval": None,
+        "clean_share": 1.0,
+        "clean_share_interval": Interval(0.4, 1.0),
+        "cross_track_m": None,
+        "speed_m_s": None,
+        "command_age_ms": None,
+        "action_error": {},
+        "hand_overs": 2,
+        "reasons": {},
+    }
+    return Verdict(Evaluation(Summary(**(numbers | changes)), (), ()), DemoSettings().goals)
+
+
+def test_goals_that_are_just_met_are_met() -> None:
+    assert verdict().all_met
+    assert verdict().as_json()["laps"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "goal"),
+    [
+        ({"laps_minimum": {"track-1001": 3.0, "track-1002": 0.0}}, "laps"),
+        ({"off_track": 1}, "off_track"),
+        ({"policy_share": 0.949}, "policy_share"),
+        ({"policy_share": None}, "policy_share"),
+        ({"autonomy": 0.979}, "autonomy"),
+        ({"autonomy": None}, "autonomy"),
+    ],
+)
+def test_one_missed_goal_is_named_and_misses_all(changes: dict[str, Any], goal: str) -> None:
+    """Catches a demo that calls itself a success although the expert drove, or one of three tracks was lost."""
+    missed = verdict(**changes)
+    assert not missed.all_met
+    assert [name for name, met in missed.met.items() if not met] == [goal]
+    assert "MISSED" in missed.as_text()
+    assert missed.as_json()["ok"] is False
+
+
+def test_the_quick_demo_still_asks_the_policy_to_drive() -> None:
+    quick, full = DemoSettings.quick(), DemoSettings()
+    assert quick.goals.policy_share >= 0.5
+    for settings in (quick, full):
+        assert not set(settings.demonstrations.tracks) & set(settings.deployment.tracks)
+        assert settings.demonstrations.lock_step
+        assert not settings.deployment.lock_step
+    assert full.goals == Goals(laps=1.0, off_track=0, policy_share=0.95, autonomy=0.98)
+
+
+# -- real runs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def understudy() -> Iterator[Callable[[Sequence[str]], "subprocess.Popen[str]"]]:
+    """Starts the command as a process; ended, with all that it started, when the test is over."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(arguments: Sequence[str]) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "understudy", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(repository_root())}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()  # its nodes go with it: that is the supervisor's promise
+        process.communicate()
+
+
+def nodes_of(process_id: int) -> dict[str, int]:
+    """Name to process id of the nodes that a process started."""
+    found = {}
+    for task in Path(f"/proc/{process_id}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            words = Path(f"/proc/{child}/cmdline").read_text().split("\0")
+            names = [word.removeprefix("il_nodes.nodes.") for word in words if word.startswith("il_nodes.nodes.")]
+            found.update(dict.fromkeys(names, int(child)))
+    return found
+
+
+def wait_until(condition: Callable[[], object], process: "subprocess.Popen[str]", what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        if process.poll() is not None:
+            raise AssertionError(f"it ended before {what}: {process.communicate()}")
+        assert time.monotonic() < deadline, f"not within 60 s: {what}"
+        time.sleep(0.02)  # between two looks at what other processes do
+
+
+@pytest.mark.ros
+@pytest.mark.sim
+def test_two_recorded_episodes_are_listed_and_intact(
+    understudy: Callable[[Sequence[str]], "subprocess.Popen[str]"], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = str(tmp_path / "run")
+    output, errors = understudy(
+        ["record", "--json", "-w", workspace, "--tracks", "1-2", "--max-episode-s", "2"]
+    ).communicate(timeout=120)
+    answer = json.loads(output)
+    assert (answer["ok"], answer["episodes"]) == (True, 2), errors
+
+    assert run(["episodes", "list", "--json", "-w", workspace]) == 0
+    rows = json.loads(capsys.readouterr().out)["episodes"]
+    assert [row["outcome"] for row in rows] == ["complete", "complete"]
+    assert run(["episodes", "check", "-w", workspace]) == 0
+    capsys.readouterr()
+
+    assert run(["record", "-w", workspace]) == 4  # never mixed with new ones by accident
+    assert "--append" in capsys.readouterr().err
+
+    bag = finished_episodes(tmp_path / "run" / "recordings")[0]
+    file = next(bag.glob("*.mcap"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert run(["episodes", "check", "--json", "-w", workspace]) == 1
+    assert list(json.loads(capsys.readouterr().out)["problems"]) == [bag.name]
+
+
+@pytest.mark.ros
+@pytest.mark.sim
+def test_ctrl_c_in_mid_episode_ends_every_node_and_keeps_the_episode(
+    understudy: Callable[[Sequence[str]], "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    process = understudy(
+        ["record", "--json", "-w", str(tmp_path), "--tracks", "1", "--laps", "0", "--real-time-factor", "1"]
+    )
+    wait_until(lambda: list(tmp_path.glob("recordings/*.partial/*.mcap")), process, "an episode is being recorded")
+    nodes = nodes_of(process.pid)
+    assert set(nodes) == set(STACKS["collect"])
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert json.loads(output)["exit_code"] == 130
+    assert not any(Path(f"/proc/{node}").exists() for node in nodes.values())
+    assert len(finished_episodes(tmp_path / "recordings")) == 1
+
+
+@pytest.mark.ros
+@pytest.mark.sim
+def test_a_node_that_is_killed_ends_the_run_and_is_named(
+    understudy: Callable[[Sequence[str]], "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    process = understudy(["record", "-w", str(tmp_path), "--tracks", "1", "--laps", "0", "--real-time-factor", "1"])
+    wait_until(lambda: list(tmp_path.glob("recordings/*.partial/*.mcap")), process, "an episode is being recorded")
+    nodes = nodes_of(process.pid)
+    os.kill(nodes["expert"], signal.SIGKILL)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 7
+    assert "the expert node was killed by SIGKILL" in errors
+    assert not any(Path(f"/proc/{node}").exists() for node in nodes.values())
+
+
+def test_a_drive_without_tracks_is_refused() -> None:
+    with pytest.raises(UnderstudyError, match="track seeds"):
+        DriveSettings(tracks=())

@@ -1,0 +1,94 @@
+"""Limits, rate limits, and who is to blame for breaking them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from gated_robot import CONTRACT, Robot, contract, driven_by_policy
+
+from il_nodes.decision import Driver, Reason
+from il_nodes.limiter import CommandLimiter, HaltRamp
+
+
+def test_a_large_step_is_rate_limited_without_blaming_the_policy() -> None:
+    """FAULTS 20: the transfer after a hand-over is slow; the policy itself asked for one and the same command."""
+    robot = driven_by_policy()
+    for _ in range(12):
+        robot.tick += 1
+        robot.expert()
+        robot.propose((6.0, 0.0))
+        decision = robot.decide()
+        assert decision.source is Driver.POLICY
+    assert decision.command[0] == pytest.approx(6.0)
+    assert robot.gate.counts["rate_limited"] == 11
+    assert robot.gate.counts["clamped"] == 0
+
+
+@pytest.mark.parametrize("wish", [((9.0, 0.0), (9.0, 0.0)), ((0.0, 2.0), (0.0, -2.0))], ids=["range", "rate"])
+def test_limits_broken_again_and_again_hand_over(wish: tuple[tuple[float, float], tuple[float, float]]) -> None:
+    """FAULTS 5: clamped and counted at first, then the expert for the dwell time."""
+    robot = driven_by_policy()
+    sources = []
+    for tick in range(25):
+        robot.tick += 1
+        robot.expert()
+        robot.propose(wish[tick % 2])
+        decision = robot.decide()
+        sources.append(decision.source)
+        if decision.source is Driver.EXPERT:
+            assert decision.reason is Reason.LIMITED_REPEATEDLY
+            assert not robot.gate.expects_policy(robot.now_s)
+    broken = sources.index(Driver.EXPERT)
+    assert broken in (10, 11)
+    assert sources[broken : broken + 9] == [Driver.EXPERT] * 9
+    assert sources[broken + 10] is Driver.POLICY
+
+
+def test_now_and_then_a_limit_is_forgiven_and_zero_turns_the_count_off() -> None:
+    robot, patient = driven_by_policy(), driven_by_policy(contract(limited_after_ticks=0))
+    for tick in range(100):
+        for one, wish in ((robot, 8.0 if tick % 9 == 0 else 7.9), (patient, 9.0)):
+            one.tick += 1
+            one.propose((wish + 0.001 * (tick % 9 == 0), 0.0))
+            assert one.decide().source is Driver.POLICY
+    assert robot.gate.counts["clamped"] > 5
+    assert patient.gate.counts["clamped"] == 100
+
+
+def test_the_expert_is_clamped_but_keeps_the_wheel() -> None:
+    robot = Robot(policy_enabled=False)
+    for _ in range(40):
+        robot.tick += 1
+        robot.expert((100.0, -100.0))
+        decision = robot.decide()
+    assert decision.source is Driver.EXPERT
+    assert decision.clamped
+    assert decision.command.tolist() == [8.0, -2.5]
+    assert not decision.command.flags.writeable
+
+
+def test_rate_limit_counts_real_time_up_to_two_periods() -> None:
+    """A long pause must not allow a jump, and two commands in quick succession no double step."""
+    limiter = CommandLimiter(CONTRACT)
+    far = np.array([8.0, 0.0], np.float32)
+    assert limiter.limit(far, 10.0).values[0] == pytest.approx(0.5)
+    assert limiter.limit(far, 10.01).values[0] == pytest.approx(0.6)
+    assert limiter.limit(far, 20.0).values[0] == pytest.approx(1.6)
+    assert limiter.limit(far, 20.0).values[0] == pytest.approx(1.6)
+    assert limiter.limit(far, 5.0).values[0] == pytest.approx(2.1)
+
+
+def test_a_dimension_without_a_rate_limit() -> None:
+    """Infinity times no time at all must not become NaN."""
+    free = replace(CONTRACT, limits=tuple(replace(limit, rate=math.inf) for limit in CONTRACT.limits))
+    limiter = CommandLimiter(free)
+    for _ in range(2):
+        assert limiter.limit(np.array([8.0, 2.5], np.float32), 1.0).values.tolist() == [8.0, 2.5]
+
+
+def test_halt_ramp_is_a_line_between_its_ends() -> None:
+    ramp = HaltRamp(np.array([4.0], np.float32), np.array([0.0], np.float32), 10.0, 2.0)
+    assert [float(ramp.wish(now)[0]) for now in (9.0, 10.0, 10.5, 12.0, 99.0)] == [4.0, 4.0, 3.0, 0.0, 0.0]

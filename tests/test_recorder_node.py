@@ -1,0 +1,182 @@
+"""The recorder as a process: what it keeps, how it ends, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ros_processes import REPOSITORY, NodeProcess, RosEnvironment
+
+from il_nodes.bag import BagReader, find_bags
+
+pytestmark = pytest.mark.ros
+
+CONTRACT = str(REPOSITORY / "contracts" / "driving.yaml")
+EPISODE, CAMERA, ODOMETRY = "/episode", "/camera/front/image_raw", "/odom"
+PERIOD_NS = 50_000_000
+
+
+class Robot:
+    """Publishes episodes, frames and odometry with chosen stamps."""
+
+    def __init__(self, ros: RosEnvironment, recorder: NodeProcess) -> None:
+        from diagnostic_msgs.msg import DiagnosticArray
+        from nav_msgs.msg import Odometry
+        from rclpy.qos import DurabilityPolicy, QoSProfile
+        from sensor_msgs.msg import Image
+        from std_msgs.msg import Header
+
+        self._ros = ros
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._episode = ros.probe.create_publisher(Header, EPISODE, latched)
+        self._camera = ros.probe.create_publisher(Image, CAMERA, 100)
+        self._odometry = ros.probe.create_publisher(Odometry, ODOMETRY, 100)
+        self._header, self._image, self._state = Header, Image, Odometry
+        self.closed = ros.collect("/recorder/ack", Header)
+        self.diagnostics = ros.collect("/diagnostics", DiagnosticArray)
+        publishers = (self._episode, self._camera, self._odometry)
+        ros.wait_until(
+            lambda: all(publisher.get_subscription_count() for publisher in publishers), 30.0, "the recorder to listen"
+        )
+
+    def header(self, index: int, frame: str = "") -> Any:
+        from il_nodes.ros import ns_to_stamp
+
+        return self._header(stamp=ns_to_stamp(10**9 + index * PERIOD_NS), frame_id=frame)
+
+    def announce(self, episode_id: str) -> None:
+        self._episode.publish(self.header(-1, episode_id))
+
+    def begin(self, episode_id: str) -> None:
+        """Start an episode, and wait until the recorder has noticed: its topics are independent of each other."""
+        self.announce(episode_id)
+        self.wait_for_status("episode", episode_id)
+
+    def end(self, index: int) -> None:
+        self._episode.publish(self.header(index))
+
+    def tick(self, index: int) -> None:
+        self._odometry.publish(self._state(header=self.header(index)))
+        self._camera.publish(
+            self._image(header=self.header(index), height=64, width=96, step=288, encoding="rgb8", data=bytes(64 * 288))
+        )
+
+    def status(self) -> dict[str, str]:
+        """Newest status of the recording, with its message under the key ``message``."""
+        for array in reversed(self.diagnostics):
+            for status in array.status:
+                if status.name == "recorder: recording":
+                    return {"message": status.message, **{item.key: item.value for item in status.values}}
+        return {}
+
+    def wait_for_status(self, key: str, value: str) -> None:
+        self._ros.wait_until(lambda: self.status().get(key) == value, 10.0, f"status {key} = {value}")
+
+    def call(self, name: str) -> Any:
+        from std_srvs.srv import Trigger
+
+        client = self._ros.probe.create_client(Trigger, f"/recorder/{name}")
+        self._ros.wait_until(client.service_is_ready, 10.0, f"/recorder/{name}")
+        future = client.call_async(Trigger.Request())
+        self._ros.wait_until(future.done, 10.0, f"an answer of /recorder/{name}")
+        return future.result()
+
+
+def start(ros: RosEnvironment, directory: Path, **params: object) -> tuple[NodeProcess, Robot]:
+    recorder = ros.spawn_node("recorder", {"contract": CONTRACT, "directory": str(directory), **params})
+    return recorder, Robot(ros, recorder)
+
+
+def test_sigterm_closes_the_open_episode(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Would catch a shutdown that loses the episode, takes over two seconds, or is called complete (FAULTS 29)."""
+    recorder, robot = start(ros_environment, tmp_path)
+    before_ns = time.time_ns()
+    robot.begin("drive")
+    for index in range(30):
+        robot.tick(index)
+    robot.wait_for_status(f"received {CAMERA}", "30")
+    asked_s = time.monotonic()
+    assert recorder.terminate() == 0
+    assert time.monotonic() - asked_s < 2.0
+    assert [path.name for path in find_bags(tmp_path, include_partial=True)] == ["drive"]
+    reader = BagReader(tmp_path / "drive")
+    assert (reader.outcome, reader.quarantine) == ("aborted", "")
+    assert (reader.counts[EPISODE], reader.counts[CAMERA], reader.counts[ODOMETRY]) == (1, 30, 30)
+    times = [log_time_ns for _, log_time_ns, _ in reader.messages()]
+    assert before_ns < times[0] <= times[-1] < time.time_ns(), "log time is not the time of receipt"
+
+
+def test_missing_ticks_are_counted_and_quarantined(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Would catch an episode with a hole that goes into training, and a hole that spoils the episode after it."""
+    ros = ros_environment
+    _, robot = start(ros, tmp_path)
+    for name, ticks in (("holed", [0, 1, 2, 6, 7]), ("whole", [100, 101, 102])):
+        robot.begin(name)
+        for index in ticks:
+            robot.tick(index)
+        robot.wait_for_status(f"received {CAMERA}", str(len(ticks)))
+        robot.end(ticks[-1] + 1)
+        ros.wait_until(lambda name=name: (tmp_path / name).is_dir(), 10.0, f"episode {name} to be closed")
+    holed, whole = BagReader(tmp_path / "holed"), BagReader(tmp_path / "whole")
+    assert holed.quarantine == f"3 ticks missing on {CAMERA}"
+    assert (whole.outcome, whole.quarantine) == ("complete", "")
+    ros.wait_until(lambda: len(robot.closed) >= 2, 10.0, "an acknowledgement of both ends")
+    assert [header.frame_id for header in robot.closed] == ["", ""]
+
+
+def test_services_start_stop_and_discard(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Would catch a recorder that a person at the robot cannot use, or a discarded take that stays."""
+    ros = ros_environment
+    _, robot = start(ros, tmp_path, auto=False, episode_prefix="take")
+    robot.announce("not-followed")
+    assert not robot.call("stop").success
+    started = robot.call("start")
+    assert started.success
+    assert not robot.call("start").success, "a second recording over the first"
+    robot.tick(0)
+    robot.wait_for_status(f"received {CAMERA}", "1")
+    assert robot.call("stop").success
+    ros.wait_until(lambda: len(find_bags(tmp_path)) == 1, 10.0, "the take to be closed")
+    assert robot.call("start").success
+    assert robot.call("discard").success
+    robot.wait_for_status("finished", "2")
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("take")] == [started.message]
+    assert BagReader(tmp_path / started.message).counts[CAMERA] == 1
+
+
+def test_a_full_disk_ends_the_episode_only(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Would catch a recorder that dies of a full disk, or that goes on and says nothing (FAULTS 25)."""
+    ros = ros_environment
+    recorder, robot = start(ros, tmp_path)
+    robot.begin("first")
+    robot.tick(0)
+    robot.wait_for_status(f"received {CAMERA}", "1")
+    # The kernel refuses to let this process write beyond that size: the same error path as a full disk.
+    resource.prlimit(recorder.process.pid, resource.RLIMIT_FSIZE, (8192, 8192))
+    index = 1
+
+    def fill() -> bool:
+        nonlocal index
+        robot.tick(index)
+        index += 1
+        return "episode first was closed early" in recorder.log
+
+    ros.wait_until(fill, 20.0, "a word about the disk")
+    assert "to do:    free some space" in recorder.log
+    assert [path.name for path in find_bags(tmp_path, include_partial=True)] == ["first.partial"]
+    robot.end(index)
+    ros.wait_until(lambda: bool(robot.closed), 10.0, "the end to be acknowledged all the same")
+    assert recorder.returncode is None
+
+
+def test_too_little_space_is_said_before_an_episode(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Would catch an episode that is begun on a disk that cannot hold it."""
+    ros = ros_environment
+    recorder, robot = start(ros, tmp_path, min_free_mb=1e12)
+    robot.announce("first")
+    ros.wait_until(lambda: "too little space left" in recorder.log, 10.0, "a word about the space")
+    ros.wait_until(lambda: "too little space" in robot.status().get("message", ""), 10.0, "an error on /diagnostics")
+    assert find_bags(tmp_path, include_partial=True) == []

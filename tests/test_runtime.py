@@ -1,0 +1,157 @@
+"""The runtime on the robot's side: what it answers, what it refuses, and what it never imports."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from policy_samples import CAMERA, CONTRACT, SMALL_BUNDLE, STATE, small_checkpoint, small_contract, small_observation
+
+from models.data import Observation
+from models.errors import BundleError, ObservationError, ProviderError
+from models.runtime import PolicyRuntime
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def runtime() -> PolicyRuntime:
+    return PolicyRuntime.load(SMALL_BUNDLE, small_contract(), provider="cpu")
+
+
+def _with(key: str, array: Any) -> Observation:
+    whole = small_observation()
+    return Observation(whole.stamp_ns, dict(whole.arrays) | {key: array}, whole.source_stamps_ns)
+
+
+def test_predicts_what_torch_predicts(runtime: PolicyRuntime) -> None:
+    """Catches a stream fed to another's input, a lost stamp, or a batch axis that leaks."""
+    policy = small_checkpoint(chunk=2).policy
+    for seed in range(5):
+        observation = small_observation(seed, stamp_ns=10**18 + seed)
+        proposal = runtime.predict(observation)
+        expected, unsafe = policy.act(observation.arrays)
+        assert proposal.stamp_ns == 10**18 + seed
+        assert proposal.names == ("twist.linear.x", "twist.angular.z")
+        assert proposal.actions.shape == (2, 2)
+        assert proposal.actions.dtype == np.float32
+        np.testing.assert_allclose(proposal.actions, expected, atol=1e-5)
+        assert proposal.unsafe_probability == pytest.approx(unsafe, abs=1e-5)
+
+
+def test_answers_do_not_depend_on_what_came_before(runtime: PolicyRuntime) -> None:
+    """Catches state that survives between ticks or a reset: these bytes must repeat."""
+    first = runtime.predict(small_observation(1)).actions.tobytes()
+    runtime.predict(small_observation(2))
+    runtime.warm_up()
+    runtime.reset()
+    assert runtime.predict(small_observation(1)).actions.tobytes() == first
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_do_not_change_the_answer(runtime: PolicyRuntime, threads: int) -> None:
+    other = PolicyRuntime.load(SMALL_BUNDLE, provider="cpu", threads=threads)
+    expected = runtime.predict(small_observation()).actions
+    np.testing.assert_allclose(other.predict(small_observation()).actions, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("key", "array", "message"),
+    [
+        (STATE, np.full((2, 2), math.nan, np.float32), f"{STATE}' is not finite"),
+        (STATE, np.array([[0, 0], [0, math.inf]], np.float32), f"{STATE}' is not finite"),
+        (STATE, np.zeros((2, 2)), f"{STATE}' is not what"),
+        (STATE, np.zeros((1, 2), np.float32), f"{STATE}' is not what"),
+        (STATE, np.zeros((2, 3), np.float32), f"{STATE}' is not what"),
+        (CAMERA, np.zeros((2, 16, 24, 3), np.float32), f"{CAMERA}' is not what"),
+        (CAMERA, np.zeros((2, 24, 16, 3), np.uint8), f"{CAMERA}' is not what"),
+        (CAMERA, np.zeros((2, 16, 24), np.uint8), f"{CAMERA}' is not what"),
+    ],
+)
+def test_bad_observations_are_refused_and_the_stream_named(
+    runtime: PolicyRuntime, key: str, array: Any, message: str
+) -> None:
+    """Catches what ONNX Runtime would convert, broadcast or answer with NaN."""
+    with pytest.raises(ObservationError, match=message):
+        runtime.predict(_with(key, array))
+
+
+def test_missing_stream_is_named(runtime: PolicyRuntime) -> None:
+    whole = small_observation()
+    with pytest.raises(ObservationError, match=f"no stream '{STATE}'"):
+        runtime.predict(Observation(0, {CAMERA: whole.arrays[CAMERA]}, {}))
+
+
+def test_streams_that_the_policy_does_not_use_are_ignored(runtime: PolicyRuntime) -> None:
+    observation = _with("observation.images.left", np.zeros((2, 4, 4, 3), np.uint8))
+    assert np.isfinite(runtime.predict(observation).actions).all()
+
+
+def test_another_contract_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="fps"):
+        PolicyRuntime.load(SMALL_BUNDLE, small_contract(CONTRACT.replace("fps: 20", "fps: 30")))
+
+
+def test_auto_provider_runs_and_says_what_and_why() -> None:
+    """Catches a silent choice: the note must name the provider, and on the CPU the reason against CUDA."""
+    runtime = PolicyRuntime.load(SMALL_BUNDLE)
+    if runtime.provider == "CUDAExecutionProvider":
+        assert runtime.provider_note.startswith("CUDA")
+    else:
+        assert runtime.provider == "CPUExecutionProvider"
+        assert runtime.provider_note.startswith("CPU; not CUDA: ")
+        assert len(runtime.provider_note) > len("CPU; not CUDA: ")
+    assert runtime.provider in runtime._session._session.get_providers()
+
+
+def test_cuda_runs_or_says_what_to_install() -> None:
+    """Catches the fallback that nobody asked for: insisting on CUDA gives CUDA or an error with a remedy."""
+    error: ProviderError | None = None
+    try:
+        provider = PolicyRuntime.load(SMALL_BUNDLE, provider="cuda").provider
+    except ProviderError as caught:
+        provider, error = "", caught
+    if error is None:
+        assert provider == "CUDAExecutionProvider"
+    else:
+        assert error.found
+        assert "cpu" in error.fix or "pip" in error.fix
+
+
+QUIET_LOAD = """
+import sys
+from models.runtime import PolicyRuntime
+PolicyRuntime.load(sys.argv[1], provider="auto").warm_up()
+"""
+
+IMPORTS = """
+import sys, pkgutil, importlib
+import models.runtime, models.bundle, il_nodes
+models.bundle.verify_bundle(sys.argv[1])
+models.runtime.PolicyRuntime.load(sys.argv[1], provider="cpu").warm_up()
+heavy = {"torch", "pybullet", "onnx", "onnxscript", "safetensors", "rclpy"} & set(sys.modules)
+print(",".join(sorted(heavy)) or "none")
+"""
+
+
+def _python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_robot_loads_neither_torch_nor_pybullet() -> None:
+    """Catches one import in the wrong place: the robot has none of these packages."""
+    done = _python(IMPORTS, str(SMALL_BUNDLE))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "none"
+
+
+def test_loading_prints_nothing() -> None:
+    """Catches ONNX Runtime's complaints about graphics cards that are not there."""
+    done = _python(QUIET_LOAD, str(SMALL_BUNDLE))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,0 +1,345 @@
+"""The supervisor with real processes: what must be true of a run however it ends."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from models.errors import DeploymentError
+from understudy import domains, shared_memory
+from understudy.ros_environment import drop_foreign_ros_libraries, node_environment, repository_root
+from understudy.supervisor import ProcessSpec, Supervisor, last_lines
+
+# Isolated from the ROS wheels' start-up hook, so that the processes of these tests start in 20 ms.
+PYTHON = (sys.executable, "-I", "-S", "-c")
+# Says that it is ready, then waits for a signal; SIGINT ends it with code 0 after it wrote when.
+OBEDIENT = """
+import signal, sys, time
+def leave(number, frame):
+    print("interrupted", time.monotonic(), flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGINT, leave)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+STUBBORN = """
+import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"did not happen within {seconds} s: {what}"
+        time.sleep(0.01)  # between two looks at a condition that another process brings about
+
+
+def says(log: Path, word: str) -> bool:
+    return log.exists() and word in log.read_text()
+
+
+def is_running(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def supervisor(folder: Path, *specs: ProcessSpec) -> Supervisor:
+    return Supervisor(specs, os.environ, folder)
+
+
+def test_the_run_ends_when_the_process_that_ends_it_leaves_with_zero(tmp_path: Path) -> None:
+    """Catches a supervisor that takes the normal end of the simulation for a failure, or never sees it."""
+    sim = ProcessSpec("sim", (*PYTHON, "print('done')"), ends_run=True)
+    node = ProcessSpec("gate", (*PYTHON, OBEDIENT))
+    with supervisor(tmp_path, node, sim) as run:
+        process_id = run.process_ids["gate"]
+        wait_until(lambda: says(run.logs["gate"], "ready"), "gate is ready")
+        run.run(timeout_s=10)
+    assert not is_running(process_id)
+    assert last_lines(tmp_path / "sim.log") == "done"
+
+
+def test_a_node_that_dies_is_named_with_its_exit_code_and_last_words(tmp_path: Path) -> None:
+    """Catches a bare 'a process died': the person needs to know which, how, and what it said."""
+    bad = ProcessSpec("policy", (*PYTHON, "import sys; print('contract hash differs'); sys.exit(6)"))
+    other = ProcessSpec("gate", (*PYTHON, OBEDIENT))
+    with supervisor(tmp_path, other, bad) as run:
+        process_id = run.process_ids["gate"]
+        with pytest.raises(DeploymentError) as caught:
+            run.run(timeout_s=10)
+    message = str(caught.value)
+    assert "policy" in message
+    assert "exit code 6" in message
+    assert "contract hash differs" in message
+    assert str(tmp_path / "policy.log") in message
+    assert not is_running(process_id)
+
+
+def test_a_killed_node_is_reported_with_the_signals_name(tmp_path: Path) -> None:
+    with supervisor(tmp_path, ProcessSpec("expert", (*PYTHON, OBEDIENT))) as run:
+        wait_until(lambda: says(run.logs["expert"], "ready"), "expert is ready")
+        os.kill(run.process_ids["expert"], signal.SIGSEGV)
+        with pytest.raises(DeploymentError, match="expert node was killed by SIGSEGV"):
+            run.run(timeout_s=10)
+
+
+def test_a_required_node_that_leaves_quietly_is_a_failure_too(tmp_path: Path) -> None:
+    """Catches exit code 0 of the recorder in mid-run going unnoticed: the episodes would silently be missing."""
+    with (
+        supervisor(tmp_path, ProcessSpec("recorder", (*PYTHON, "pass"))) as run,
+        pytest.raises(DeploymentError, match="recorder node ended early"),
+    ):
+        run.run(timeout_s=10)
+
+
+def test_the_run_goes_on_without_a_node_that_it_does_not_require(tmp_path: Path) -> None:
+    extra = ProcessSpec("cockpit", (*PYTHON, "raise SystemExit(3)"), required=False)
+    gone = tmp_path / "gone"
+    sim = ProcessSpec(
+        "sim", (*PYTHON, f"import os, time\nwhile not os.path.exists({str(gone)!r}): time.sleep(0.01)"), ends_run=True
+    )
+    with supervisor(tmp_path, extra, sim) as run:
+        run.run(timeout_s=10, poll_s=0.02, on_poll=lambda: None if "cockpit" in run.process_ids else gone.touch())
+    assert run.stop_order == ["cockpit", "sim"]
+
+
+def test_a_run_that_never_ends_is_ended_with_the_last_words_of_its_nodes(tmp_path: Path) -> None:
+    with supervisor(tmp_path, ProcessSpec("sim", (*PYTHON, OBEDIENT), ends_run=True)) as run:
+        wait_until(lambda: says(run.logs["sim"], "ready"), "sim is ready")
+        with pytest.raises(DeploymentError, match=r"did not end within 0 s(.|\n)*sim: ready"):
+            run.run(timeout_s=0.2)
+
+
+def test_ranks_are_stopped_one_after_the_other(tmp_path: Path) -> None:
+    """The gate halts the robot before what it listens to goes away. Catches a stop of everybody at once."""
+    slow_gate = OBEDIENT.replace(
+        "    sys.exit(0)", "    time.sleep(0.3)\n    print('halted', flush=True)\n    sys.exit(0)"
+    )
+    specs = [
+        ProcessSpec("expert", (*PYTHON, OBEDIENT), stop_rank=2),
+        ProcessSpec("recorder", (*PYTHON, OBEDIENT), stop_rank=1),
+        ProcessSpec("gate", (*PYTHON, slow_gate), stop_rank=0),
+    ]
+    with supervisor(tmp_path, *specs) as run:
+        for name, log in run.logs.items():
+            wait_until(lambda log=log: says(log, "ready"), f"{name} is ready")  # type: ignore[misc]
+    assert run.stop_order == ["gate", "recorder", "expert"]
+    assert says(tmp_path / "gate.log", "halted")
+    when = {name: float(re.findall(r"interrupted (\S+)", log.read_text())[0]) for name, log in run.logs.items()}
+    assert when["gate"] + 0.3 <= when["recorder"] <= when["expert"]
+
+
+def test_a_node_that_ignores_every_request_is_killed_in_time(tmp_path: Path) -> None:
+    spec = ProcessSpec("policy", (*PYTHON, STUBBORN), interrupt_s=0.1, terminate_s=0.1)
+    with supervisor(tmp_path, spec) as run:
+        wait_until(lambda: says(run.logs["policy"], "ready"), "policy is ready")
+        process_id = run.process_ids["policy"]
+        started = time.monotonic()
+    assert time.monotonic() - started < 2.0
+    assert not is_running(process_id)
+
+
+def test_a_stopped_node_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """A process hung in SIGSTOP never sees SIGINT or SIGTERM; only SIGKILL reaches it."""
+    spec = ProcessSpec("policy", (*PYTHON, OBEDIENT), interrupt_s=0.1, terminate_s=0.1)
+    with supervisor(tmp_path, spec) as run:
+        process_id = run.process_ids["policy"]
+        wait_until(lambda: says(run.logs["policy"], "ready"), "policy is ready")
+        os.kill(process_id, signal.SIGSTOP)
+    assert not is_running(process_id)
+
+
+def test_what_a_node_has_started_itself_goes_with_it(tmp_path: Path) -> None:
+    child = f"import subprocess, sys; p = subprocess.Popen([{sys.executable!r}, '-I', '-S', '-c', {STUBBORN!r}]); "
+    child += "print('child', p.pid, flush=True); p.wait()"
+    with supervisor(tmp_path, ProcessSpec("sim", (*PYTHON, child))) as run:
+        wait_until(lambda: says(run.logs["sim"], "ready"), "the grandchild is ready")
+        grandchild = int(re.findall(r"child (\d+)", run.logs["sim"].read_text())[0])
+    wait_until(lambda: not is_running(grandchild), "the grandchild is gone")
+
+
+def test_a_program_that_does_not_exist_is_explained_and_the_others_end(tmp_path: Path) -> None:
+    specs = [ProcessSpec("sim", (*PYTHON, OBEDIENT)), ProcessSpec("gate", ("/nonexistent/python",))]
+    run = supervisor(tmp_path, *specs)
+    with pytest.raises(DeploymentError, match="the gate process could not be started"), run:
+        pass
+    assert run.stop_order == ["sim"]
+
+
+@pytest.fixture
+def outer(tmp_path: Path) -> Iterator[Callable[..., "tuple[subprocess.Popen[str], list[int]]"]]:
+    """Starts a Python process that supervises two nodes, as `understudy` does, and tells their process ids."""
+    started: list[tuple[subprocess.Popen[str], list[int]]] = []
+
+    def start(node: str) -> tuple[subprocess.Popen[str], list[int]]:
+        script = f"""
+import os, sys
+from pathlib import Path
+from understudy.supervisor import ProcessSpec, Supervisor, Terminated
+specs = [ProcessSpec(n, ({sys.executable!r}, "-I", "-S", "-c", {node!r}), stop_rank=r, interrupt_s=30.0)
+         for n, r in (("gate", 0), ("sim", 2))]
+try:
+    with Supervisor(specs, os.environ, Path({str(tmp_path)!r})) as run:
+        print(*run.process_ids.values(), flush=True)
+        run.run()
+except (KeyboardInterrupt, Terminated) as error:
+    print(type(error).__name__, run.stop_order, flush=True)
+"""
+        process = subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=repository_root()
+        )
+        assert process.stdout is not None
+        children = [int(word) for word in process.stdout.readline().split()]
+        started.append((process, children))
+        for name in ("gate", "sim"):
+            wait_until(lambda name=name: says(tmp_path / f"{name}.log", "ready"), f"{name} is ready")  # type: ignore[misc]
+        return process, children
+
+    yield start
+    for process, children in started:
+        process.kill()
+        process.wait()
+        for child in children:
+            if is_running(child):
+                os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "KeyboardInterrupt"), (signal.SIGTERM, "Terminated")])
+def test_a_signal_to_the_parent_ends_everything_in_order(outer, number: signal.Signals, name: str) -> None:  # type: ignore[no-untyped-def]
+    process, children = outer(OBEDIENT)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=10)
+    assert output.strip() == f"{name} ['gate', 'sim']"
+    assert not any(is_running(child) for child in children)
+
+
+def test_a_second_interrupt_does_not_wait_for_stubborn_nodes(outer) -> None:  # type: ignore[no-untyped-def]
+    """Catches a supervisor that sits out 30 s of patience while a person hammers Ctrl-C."""
+    process, children = outer(STUBBORN)
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    while process.poll() is None and time.monotonic() < started + 20:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)  # between two presses
+    assert time.monotonic() - started < 5
+    assert not any(is_running(child) for child in children)
+
+
+def test_no_node_survives_a_parent_that_is_killed(outer) -> None:  # type: ignore[no-untyped-def]
+    process, children = outer(STUBBORN)
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not any(is_running(child) for child in children), "both nodes are gone")
+
+
+def test_two_runs_never_share_a_domain() -> None:
+    with domains.reserve_domain() as first, domains.reserve_domain() as second:
+        assert first != second
+        assert {first, second} <= set(range(1, domains.LAST_DOMAIN + 1))
+        with pytest.raises(DeploymentError, match=f"ROS domain {first} is held"), domains.reserve_domain(first):
+            pass
+    with domains.reserve_domain(first) as again:
+        assert again == first
+
+
+@pytest.mark.parametrize("domain", [-1, 102, 5000])
+def test_a_domain_that_does_not_exist_is_refused(domain: int) -> None:
+    with pytest.raises(DeploymentError, match="does not exist"), domains.reserve_domain(domain):
+        pass
+
+
+def test_a_domain_whose_ports_somebody_has_open_is_counted_as_used(tmp_path: Path) -> None:
+    """The ports of domain 3 are 8150 to 8399; the table is the kernel's format. Catches an off-by-one at both ends."""
+    table = tmp_path / "udp"
+    rows = [f"   {i}: 00000000:{port:04X} 00000000:0000 07" for i, port in enumerate((8149, 8150, 8399, 8400))]
+    table.write_text("  sl  local_address rem_address   st\n" + "\n".join(rows) + "\n")
+    counts = [domains.domain_ports_in_use(domain, (str(table),)) for domain in (2, 3, 4)]
+    assert counts == [1, 2, 1]
+
+
+def test_another_environments_ros_libraries_do_not_reach_a_node() -> None:
+    """A node would silently load the other environment's Fast DDS, and still say that it is ours."""
+    foreign, own = "/opt/other", "/opt/own"
+    wheels = "lib/python3.11/site-packages/ros_jazzy_rclpy.libs"
+    inherited = {
+        "LD_LIBRARY_PATH": f"{foreign}/{wheels}:{foreign}/lib:/usr/local/cuda/lib64",
+        "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1",
+    }
+    assert drop_foreign_ros_libraries(inherited, own) == {"LD_LIBRARY_PATH": "/usr/local/cuda/lib64"}
+    same = {"LD_LIBRARY_PATH": f"{own}/{wheels}:{own}/lib", "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"}
+    assert drop_foreign_ros_libraries(same, own) == same
+    assert drop_foreign_ros_libraries({"_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"}, own) == {}
+
+
+def test_a_node_gets_the_profile_under_the_name_that_is_read(tmp_path: Path) -> None:
+    environment = node_environment(7, tmp_path, {"ROS_LOCALHOST_ONLY": "1", "ROS_DOMAIN_ID": "0"})
+    assert Path(environment["FASTRTPS_DEFAULT_PROFILES_FILE"]).is_file()
+    assert environment["ROS_DOMAIN_ID"] == "7"
+    assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    assert environment["RMW_IMPLEMENTATION"] == "rmw_fastrtps_cpp"
+    assert "ROS_LOCALHOST_ONLY" not in environment
+
+
+@pytest.fixture
+def segment() -> Iterator[Path]:
+    """A Fast DDS segment with its lock file, of no process. The id is not one that Fast DDS would draw twice."""
+    path = shared_memory.SHARED_MEMORY / f"fastrtps_{os.getpid():x}feed0000"
+    lock = path.with_name(path.name + "_el")
+    path.write_bytes(b"\0" * 4096)
+    lock.touch()
+    yield path
+    path.unlink(missing_ok=True)
+    lock.unlink(missing_ok=True)
+
+
+def test_a_dead_processes_segment_is_found_and_removed(segment: Path) -> None:
+    found = shared_memory.find_leftovers()
+    assert {segment, segment.with_name(segment.name + "_el")} <= set(found.files)
+    own = tuple(path for path in found.files if path.name.startswith(segment.name))
+    assert shared_memory.remove_leftovers(shared_memory.Leftovers(own, 4096)) == 2
+    assert not segment.exists()
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        pytest.param("import mmap; f = open(path, 'r+b'); m = mmap.mmap(f.fileno(), 0); f.close()", id="mapped"),
+        pytest.param("f = open(path, 'rb')", id="open"),
+        pytest.param("import fcntl; f = open(path + '_el', 'r+b'); fcntl.flock(f, fcntl.LOCK_EX)", id="locked"),
+    ],
+)
+def test_a_live_processes_segment_is_left_alone(segment: Path, hold: str) -> None:
+    """Catches a clean-up that cuts the memory from under a robot that somebody else runs on this machine."""
+    script = f"path = {str(segment)!r}; {hold}; print('held', flush=True); import sys; sys.stdin.read()"
+    command = [*PYTHON, script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert segment not in shared_memory.find_leftovers().files
+        process.communicate("")
+    assert segment in shared_memory.find_leftovers().files
+
+
+def test_a_run_leaves_the_ports_of_other_domains_alone(segment: Path) -> None:
+    port = segment.with_name(f"fastrtps_port{domains.FIRST_PORT + 250 * 200}")  # a domain that no run may have
+    port.touch()
+    try:
+        assert port not in shared_memory.find_leftovers(domain=199).files
+        assert port in shared_memory.find_leftovers(domain=200).files
+    finally:
+        port.unlink()

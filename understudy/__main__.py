@@ -1,0 +1,77 @@
+"""The command ``understudy``; ``python -m understudy`` is the same.
+
+Starts in a fraction of a second: torch, rclpy and the rest are imported by the commands that need them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from understudy.console import INTERRUPTED, Console
+
+__all__ = ["main", "run"]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line (without the program's name); the exit code of ``docs/command-line.md``.
+
+    Never raises and never prints a traceback.
+    """
+    import typer
+
+    from models.errors import UnderstudyError
+    from understudy.commands import build_app
+    from understudy.supervisor import Terminated
+
+    words, json_mode = _take_json_flag(arguments)
+    console = Console(json_mode)
+    try:
+        outcome = build_app(console)(args=words, prog_name="understudy", standalone_mode=False)
+    except UnderstudyError as error:
+        return console.error(error)
+    except Terminated as error:
+        return console.interrupted(128 + error.signal_number)
+    except (KeyboardInterrupt, typer.Abort):
+        return console.interrupted()
+    except Exception as error:
+        if not _is_usage_error(error):
+            return console.internal_error(error)
+        return _explain_usage(error, console)
+    if outcome == INTERRUPTED:  # what newer versions of typer make of a KeyboardInterrupt
+        return console.interrupted()
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _is_usage_error(error: Exception) -> bool:
+    """Whether it is click's way of saying that a command line is wrong; typer brings click along or has its own."""
+    import typer
+
+    roots = [base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"]
+    return isinstance(error, tuple(roots))
+
+
+def _explain_usage(error: Any, console: Console) -> int:
+    message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return console.usage_error("a command is missing", message, int(error.exit_code))
+    context = getattr(error, "ctx", None)
+    usage = f"{context.get_usage()}\nHelp: {context.command_path} --help" if context is not None else ""
+    return console.usage_error(message, usage, int(error.exit_code))
+
+
+def _take_json_flag(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """``--json`` counts wherever it stands, before or behind the command's name."""
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    words = [word for word in arguments[:end] if word != "--json"]
+    return [*words, *arguments[end:]], len(words) < end
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""``understudy demo``: the main job from end to end on the simulated car."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from understudy.commands.options import DomainOption
+from understudy.console import Console
+
+__all__ = ["add_to"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo", short_help="The whole job on the simulated car, from recording to report.")(demo)
+
+
+def demo(
+    context: typer.Context,
+    workspace: Annotated[Path, typer.Option("--workspace", "-w", help="Folder of the run.")] = Path("runs/demo"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of reusing what is up to date.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer tracks and epochs, lower goals: a test that everything works.")
+    ] = False,
+    domain: DomainOption = None,
+) -> int:
+    """Do the whole job on the simulated car: record, train, export, deploy behind the safety gate, score, report.
+
+    Takes up to five minutes on two cores without a GPU. A second run reuses what is up to date. The last line on
+    stdout is one JSON object. Exits with 0 when every goal is met, with 1 otherwise; the report is written either way.
+    """
+    from understudy.demo import DemoSettings, run_demo
+    from understudy.workspace import Workspace
+
+    console: Console = context.obj
+    place = Workspace(workspace)
+    settings = DemoSettings.quick() if quick else DemoSettings()
+    words = ["understudy demo", "--quick" if quick else "", f"--workspace {workspace}"]
+    with place.locked():
+        if fresh:
+            place.start_over()
+        command = " ".join(word for word in words if word)
+        result = run_demo(place, console, settings, domain=domain, command=command)
+    text = f"{result.verdict.as_text()}\nreport: {result.report.resolve()}"
+    console.result(result.as_json(), text, always_json=True)
+    return 0 if result.verdict.all_met else 1

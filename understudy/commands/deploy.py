@@ -1,0 +1,177 @@
+"""``understudy deploy`` and ``understudy evaluate``: a policy drives, behind the gate, with the expert standing by."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from models.errors import BundleError
+from understudy.commands.options import (
+    DEFAULT_WORKSPACE,
+    ContractOption,
+    DomainOption,
+    ParamsOption,
+    WorkspaceOption,
+)
+from understudy.console import Console
+
+if TYPE_CHECKING:
+    from understudy.drives import DriveSettings
+    from understudy.stages import Stages
+    from understudy.workspace import Workspace
+
+__all__ = ["add_to"]
+
+BundleOption = Annotated[
+    Path | None, typer.Option("--bundle", help="The policy; the workspace's policy.onnx by default.")
+]
+TracksOption = Annotated[
+    str, typer.Option(help="Track seeds, one episode for each. Training used 1 to 12 unless told otherwise.")
+]
+LapsOption = Annotated[int, typer.Option(min=0, help="Laps an episode; 0 for no limit.")]
+LongestOption = Annotated[float, typer.Option("--max-episode-s", min=1, help="Longest episode, simulated seconds.")]
+FactorOption = Annotated[
+    float,
+    typer.Option("--real-time-factor", min=0.1, help="Simulated seconds a second; the policy has less time above 1."),
+]
+LockStepOption = Annotated[
+    bool, typer.Option("--lock-step", help="Wait for every answer: repeatable, and no judgement of the policy's speed.")
+]
+
+
+class Provider(StrEnum):
+    """Where a policy computes."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+ProviderOption = Annotated[
+    Provider, typer.Option(help="Where the policy computes: auto (CUDA where it works), cpu, or cuda (or not at all).")
+]
+
+
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        "--unsafe-threshold",
+        min=0,
+        max=1,
+        help="Unsafe probability above which the expert drives.",
+        show_default="what training chose for this policy on episodes that it was not trained on",
+    ),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("deploy", short_help="Let a policy drive behind the safety gate, and record it.")(deploy)
+    app.command("evaluate", short_help="Drive on tracks that training never saw, and score it.")(evaluate)
+
+
+def deploy(
+    context: typer.Context,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    bundle: BundleOption = None,
+    tracks: TracksOption = "1001",
+    laps: LapsOption = 1,
+    max_episode_s: LongestOption = 60.0,
+    real_time_factor: FactorOption = 1.0,
+    lock_step: LockStepOption = False,
+    provider: ProviderOption = Provider.AUTO,
+    unsafe_threshold: ThresholdOption = None,
+    contract: ContractOption = None,
+    params_file: ParamsOption = None,
+    domain: DomainOption = None,
+) -> int:
+    """Let a policy drive the simulated car behind the safety gate, the expert standing by, and record it.
+
+    Refused before anything moves when the policy was made for another contract.
+    """
+    from understudy.workspace import Workspace
+
+    console: Console = context.obj
+    place = Workspace(workspace)
+    stages = _stages(place, console, contract, params_file, domain)
+    settings = _settings(tracks, laps, max_episode_s, real_time_factor, lock_step)
+    with place.locked():
+        result = stages.deploy(settings, _bundle(place, bundle), provider.value, unsafe_threshold)
+    console.result({"ok": True, **result}, f"{result['episodes']} episodes in {place.deployment}")
+    return 0
+
+
+def evaluate(
+    context: typer.Context,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    bundle: BundleOption = None,
+    tracks: TracksOption = "1001-1003",
+    laps: LapsOption = 1,
+    max_episode_s: LongestOption = 60.0,
+    real_time_factor: FactorOption = 1.0,
+    lock_step: LockStepOption = False,
+    provider: ProviderOption = Provider.AUTO,
+    unsafe_threshold: ThresholdOption = None,
+    drive: Annotated[
+        bool, typer.Option("--drive/--no-drive", help="Drive first, or score the deployment that is recorded.")
+    ] = True,
+    goal_laps: Annotated[float, typer.Option(help="Goal: laps in every episode, at least.")] = 1.0,
+    goal_off_track: Annotated[int, typer.Option(help="Goal: times off the road, at most.")] = 0,
+    goal_policy_share: Annotated[float, typer.Option(help="Goal: share of ticks that the policy drives.")] = 0.95,
+    goal_autonomy: Annotated[float, typer.Option(help="Goal: DAVE-2 autonomy, 1 - 6 s x interventions / time.")] = 0.98,
+    contract: ContractOption = None,
+    params_file: ParamsOption = None,
+    domain: DomainOption = None,
+) -> int:
+    """Drive a policy on tracks that training never saw, and score the recordings.
+
+    Exits with 0 when every goal is met, with 1 otherwise.
+    """
+    from understudy.report import Goals
+    from understudy.workspace import Workspace
+
+    console: Console = context.obj
+    place = Workspace(workspace)
+    stages = _stages(place, console, contract, params_file, domain)
+    settings = _settings(tracks, laps, max_episode_s, real_time_factor, lock_step)
+    goals = Goals(goal_laps, goal_off_track, goal_policy_share, goal_autonomy)
+    with place.locked():
+        if drive:
+            stages.deploy(settings, _bundle(place, bundle), provider.value, unsafe_threshold)
+        scores = stages.evaluate(goals)
+    console.result(scores.as_json(), scores.as_text())
+    return 0 if scores.all_met else 1
+
+
+def _bundle(place: Workspace, bundle: Path | None) -> Path:
+    path = bundle or place.bundle
+    if not path.is_file():
+        raise BundleError(
+            f"there is no policy {path}",
+            fix='make one with "understudy train" and "understudy export", or give --bundle',
+        )
+    return path
+
+
+def _stages(
+    place: Workspace, console: Console, contract: Path | None, params_file: Path | None, domain: int | None
+) -> Stages:
+    from understudy.stages import Stages
+
+    return Stages(place, console, contract=contract, params_file=params_file, domain=domain)
+
+
+def _settings(tracks: str, laps: int, max_episode_s: float, factor: float, lock_step: bool) -> DriveSettings:
+    from understudy.drives import DriveSettings, parse_seeds
+
+    return DriveSettings(
+        tracks=parse_seeds(tracks),
+        prefix="deployment",
+        laps=laps,
+        max_episode_s=max_episode_s,
+        lock_step=lock_step,
+        real_time_factor=factor,
+    )

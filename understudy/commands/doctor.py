@@ -1,0 +1,68 @@
+"""``understudy doctor``: look the machine over."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from understudy.console import Console
+from understudy.doctor import OK, PROBLEM, WARNING, Diagnosis
+
+__all__ = ["add_to"]
+
+_COLOURS = {OK: "green", WARNING: "yellow", PROBLEM: "red"}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("doctor", short_help="Look this machine over; say how to mend what is wrong.")(doctor)
+
+
+def doctor(
+    context: typer.Context,
+    contract: Annotated[Path | None, typer.Option(help="Check this robot contract too (YAML).")] = None,
+    workspace: Annotated[
+        Path, typer.Option("--workspace", "-w", help="Where runs will be written: its disk is checked.")
+    ] = Path("runs"),
+    fix: Annotated[bool, typer.Option("--fix", help="Remove Fast DDS shared memory that dead processes left.")] = False,
+) -> int:
+    """Check Python, packages, ROS 2, shared memory, disk and inference, and say how to mend what is wrong.
+
+    Takes about five seconds. Exits with 0 when nothing is broken (warnings are allowed), with 1 otherwise.
+    """
+    from understudy.doctor import Patient, examine
+
+    console: Console = context.obj
+    patient = Patient(workspace=workspace, contract=contract, fix=fix)
+    with console.progress("examining") as progress:
+        diagnosis = examine(patient, on_check=lambda done, total, group: progress.update(done, total, group))
+    rows = [asdict(row) for row in diagnosis.rows]
+    counts = {level: diagnosis.count(level) for level in (OK, WARNING, PROBLEM)}
+    console.result({"ok": diagnosis.healthy, "counts": counts, "rows": rows}, _table(diagnosis))
+    return 0 if diagnosis.healthy else 1
+
+
+def _table(diagnosis: Diagnosis) -> Any:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False, box=None, padding=(0, 1))
+    group = ""
+    for row in diagnosis.rows:
+        if row.group != group:
+            group = row.group
+            table.add_row("", Text(group, style="bold"), "")
+        table.add_row(Text(row.level, style=_COLOURS[row.level]), row.check, Text(row.found))
+        if row.mend:
+            table.add_row("", "", Text(f"-> {row.mend}", style="italic"))
+    problems, warnings = diagnosis.count(PROBLEM), diagnosis.count(WARNING)
+    words = f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}"
+    return Group(table, Text(words, style="red" if problems else "green"))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,190 @@
+"""The main job from end to end on the simulated car, in one workspace, on two cores and without a GPU.
+
+A stage whose inputs are what they were (settings, contract, parameters, code, the stages before it) is not repeated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from understudy.console import Console
+from understudy.drives import DriveSettings
+from understudy.report.inputs import Goals, Stage
+from understudy.stacks import default_params_file
+from understudy.stages import Facts, Stages
+from understudy.workspace import Workspace, code_fingerprint, fingerprint
+
+if TYPE_CHECKING:
+    from understudy.goals import Verdict
+
+__all__ = ["DemoResult", "DemoSettings", "run_demo"]
+
+# Seeds from 1 are driven by the expert, those from 1001 by the policy: no track is in both.
+_HELD_OUT_TRACKS = (1001, 1002, 1003)
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """What the demo does.
+
+    Attributes:
+        demonstrations: what the expert drives.
+        epochs: of training.
+        deployment: what the policy drives.
+        goals: what decides about success.
+        seed: of training.
+    """
+
+    demonstrations: DriveSettings = field(
+        default_factory=lambda: DriveSettings(
+            tracks=tuple(range(1, 13)),
+            prefix="demonstration",
+            laps=1,
+            max_episode_s=40.0,
+            disturbance_std_rad=0.08,
+            start_lateral_m=0.5,
+            start_heading_rad=0.1,
+            lock_step=True,
+        )
+    )
+    epochs: int = 25
+    deployment: DriveSettings = field(
+        default_factory=lambda: DriveSettings(tracks=_HELD_OUT_TRACKS, prefix="deployment", laps=1, max_episode_s=60.0)
+    )
+    goals: Goals = field(default_factory=lambda: Goals(laps=1.0, off_track=0, policy_share=0.95, autonomy=0.98))
+    seed: int = 0
+
+    @classmethod
+    def quick(cls) -> DemoSettings:
+        """A smaller one for continuous integration: it still asks that the policy drives, not how well."""
+        full = cls()
+        demonstrations = asdict(full.demonstrations) | {"tracks": (1, 2, 3, 4), "max_episode_s": 25.0}
+        deployment = asdict(full.deployment) | {"tracks": _HELD_OUT_TRACKS[:1], "max_episode_s": 15.0}
+        return cls(
+            demonstrations=DriveSettings(**demonstrations),
+            epochs=8,
+            deployment=DriveSettings(**deployment),
+            goals=Goals(laps=0.0, off_track=2, policy_share=0.5, autonomy=0.0),
+        )
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """How it went: the verdict, where the report is, and seconds by stage (those of an earlier run where reused)."""
+
+    verdict: Verdict
+    report: Path
+    seconds: Mapping[str, float]
+    reused: tuple[str, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """The demo's last line on stdout."""
+        seconds = {name: round(value, 1) for name, value in self.seconds.items()}
+        return {**self.verdict.as_json(), "report": self.report, "seconds": seconds, "reused": list(self.reused)}
+
+
+class _Chain:
+    """Runs stages one after the other, and skips those that are up to date.
+
+    Every stage's inputs contain those of the stages before it, so that a change anywhere repeats all that follows.
+    """
+
+    def __init__(self, workspace: Workspace, console: Console, start: str, count: int) -> None:
+        self._workspace, self._console, self._inputs, self._count = workspace, console, start, count
+        self.seconds: dict[str, float] = {}
+        self.reused: list[str] = []
+
+    def run(self, name: str, title: str, outputs: Sequence[Path], work: Callable[[], Facts], *inputs: object) -> Facts:
+        """Run a stage, or take what an earlier run left; the facts that it gave."""
+        self._inputs = fingerprint(self._inputs, name, *inputs)
+        number = f"{len(self.seconds) + 1}/{self._count}"
+        if self._workspace.is_current(name, self._inputs):
+            facts = self._workspace.stage_result(name)
+            self.reused.append(name)
+            self._console.headline(f"{number}  {title}: up to date")
+        else:
+            self._console.headline(f"{number}  {title}")
+            self._workspace.begin(name, outputs)
+            started = time.monotonic()
+            facts = {**work(), "seconds": time.monotonic() - started}
+            self._workspace.finish(name, self._inputs, outputs, facts)
+        self.seconds[name] = float(str(facts["seconds"]))
+        return facts
+
+
+def run_demo(
+    workspace: Workspace, console: Console, settings: DemoSettings, *, domain: int | None = None, command: str = ""
+) -> DemoResult:
+    """Record, build, train, export, deploy, evaluate, report.
+
+    Args:
+        workspace: where everything goes; the caller holds its lock.
+        console: told about progress.
+        settings: what is done.
+        domain: ROS domain; None takes a free one.
+        command: what the report names as the command that makes it again.
+    """
+    from models.learners import BehavioralCloningConfig
+
+    stages = Stages(workspace, console, domain=domain)
+    params = default_params_file()
+    # The command line itself is left out: its words change more often than its work.
+    code = code_fingerprint("models", "sim", "il_nodes")
+    start = fingerprint(code, stages.contract().hash, stages.contract_file.read_text(), _text(params))
+    chain = _Chain(workspace, console, start, 7)
+    learning = BehavioralCloningConfig(epochs=settings.epochs, seed=settings.seed)
+
+    shown, driven = settings.demonstrations, settings.deployment
+    chain.run(
+        "record",
+        f"the expert drives {len(shown.tracks)} tracks over ROS 2, disturbed, and is recorded",
+        [workspace.recordings],
+        lambda: stages.record(shown),
+        asdict(shown),
+    )
+    chain.run("build", "recordings become a dataset", [workspace.dataset], stages.build)
+    chain.run(
+        "train",
+        "a policy and its safety classifier learn from it",
+        [workspace.checkpoint],
+        lambda: stages.train(learning),
+        asdict(learning),
+    )
+    chain.run("export", "both become one policy.onnx", [workspace.bundle], stages.export)
+    chain.run(
+        "deploy",
+        f"the policy drives {len(driven.tracks)} tracks it has never seen, in real time, behind the gate",
+        [workspace.deployment],
+        lambda: stages.deploy(driven, workspace.bundle),
+        asdict(driven),
+    )
+    return _judge(workspace, console, stages, chain, settings, command)
+
+
+def _judge(
+    workspace: Workspace, console: Console, stages: Stages, chain: _Chain, settings: DemoSettings, command: str
+) -> DemoResult:
+    """Score and report; always anew, for both take seconds and goals may have changed."""
+    console.headline("6/7  the drives are scored")
+    started = time.monotonic()
+    workspace.begin("evaluate", [workspace.evaluation])
+    verdict = stages.evaluate(settings.goals)
+    chain.seconds["evaluate"] = time.monotonic() - started
+    workspace.finish("evaluate", "", [workspace.evaluation], {})
+
+    console.headline("7/7  a report is written")
+    started = time.monotonic()
+    workspace.begin("report", [workspace.report])
+    times = tuple(Stage(name, seconds) for name, seconds in chain.seconds.items())
+    path = stages.report(verdict, "The simulated car learns to drive", command, times)
+    chain.seconds["report"] = time.monotonic() - started
+    workspace.finish("report", "", [workspace.report], {})
+    return DemoResult(verdict, path, chain.seconds, tuple(chain.reused))
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.is_file() else ""

@@ -1,0 +1,184 @@
+"""Drives of the simulated car: which tracks, how long, how disturbed, how fast; and the parameters that this means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import DeploymentError, UnderstudyError
+from understudy.console import Progress
+from understudy.stacks import StackRun, default_params_file, run_stack
+
+__all__ = ["DriveSettings", "drive", "finished_episodes", "parse_seeds"]
+
+# Starting five processes that discover each other takes 3 to 6 s on two cores; closing the last bag about 1 s.
+_START_AND_END_S = 60.0
+# A lock-step drive is several times faster than real time; one that is slower than a quarter of it is stuck.
+_SLOWEST_LOCK_STEP_FACTOR = 0.25
+
+
+@dataclass(frozen=True)
+class DriveSettings:
+    """What is driven.
+
+    Attributes:
+        tracks: one episode on the track of each seed.
+        prefix: how the episodes' names start.
+        seed: of starts and disturbances.
+        laps: laps an episode; 0 for no limit.
+        max_episode_s: limit of an episode, simulated seconds.
+        disturbance_std_rad: noise on the executed steering; the labels stay what the expert intended (DART).
+        start_lateral_m: largest random offset of the start from the centre line.
+        start_heading_rad: largest random turn of the start.
+        lock_step: wait for the answer to every tick; the same bags every time.
+        real_time_factor: simulated seconds a second, without lock-step.
+    """
+
+    tracks: tuple[int, ...]
+    prefix: str = "drive"
+    seed: int = 0
+    laps: int = 1
+    max_episode_s: float = 60.0
+    disturbance_std_rad: float = 0.0
+    start_lateral_m: float = 0.0
+    start_heading_rad: float = 0.0
+    lock_step: bool = False
+    real_time_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.tracks or min(self.tracks) < 0:
+            raise UnderstudyError(
+                "a drive needs track seeds that are not negative", found=list(self.tracks), expected="such as 1-12"
+            )
+
+    @property
+    def patience_s(self) -> float:
+        """Wall-clock seconds after which the drive must be stuck."""
+        factor = _SLOWEST_LOCK_STEP_FACTOR if self.lock_step else self.real_time_factor
+        return _START_AND_END_S + len(self.tracks) * (self.max_episode_s / factor + 10.0)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Track seeds from ``1-4,9``: single numbers and ranges, both ends included.
+
+    Raises:
+        UnderstudyError: something else stands there.
+    """
+    seeds: list[int] = []
+    try:
+        for part in text.split(","):
+            first, dash, last = part.strip().partition("-")
+            numbers = range(int(first), int(last) + 1) if dash else [int(first)]
+            if not numbers or len(numbers) > 10_000:
+                raise ValueError(part)
+            seeds.extend(numbers)
+    except ValueError:
+        raise UnderstudyError("these track seeds cannot be read", found=text, expected="such as 1-4,9") from None
+    return tuple(seeds)
+
+
+def finished_episodes(folder: Path) -> list[Path]:
+    """The bags in a folder that were closed properly, by name."""
+    return sorted(path.parent for path in folder.glob("*/manifest.json") if not path.parent.name.endswith(".partial"))
+
+
+def drive(
+    settings: DriveSettings,
+    recordings: Path,
+    log_directory: Path,
+    progress: Progress,
+    *,
+    contract: Path,
+    bundle: Path | None = None,
+    provider: str = "auto",
+    unsafe_threshold: float | None = None,
+    params_file: Path | None = None,
+    domain: int | None = None,
+) -> list[Path]:
+    """Drive and record; the bags that this made, in order.
+
+    Args:
+        settings: what is driven.
+        recordings: folder of the bags.
+        log_directory: folder of the nodes' logs.
+        progress: told how many episodes are done.
+        contract: the robot's contract.
+        bundle: the policy that drives; without one the expert drives.
+        provider: of the policy's inference: auto, cpu or cuda.
+        unsafe_threshold: unsafe probability above which the expert drives; the contract's unless given.
+        params_file: parameters of the nodes; the simulated car's by default.
+        domain: ROS domain; None takes a free one.
+
+    Raises:
+        DeploymentError: a node died, or fewer episodes were recorded than driven.
+    """
+    recordings.mkdir(parents=True, exist_ok=True)
+    before = set(finished_episodes(recordings))
+    overrides = _overrides(settings, recordings.resolve(), contract.resolve(), bundle, provider)
+    if unsafe_threshold is not None:
+        # Named by the person or calibrated for this policy: either way it counts, looser than the contract's or not.
+        overrides["gate"] |= {"unsafe_threshold": float(unsafe_threshold), "allow_looser_threshold": True}
+    run = StackRun(
+        stack="collect" if bundle is None else "deploy",
+        log_directory=log_directory,
+        params_file=params_file or default_params_file(),
+        overrides=overrides,
+        domain=domain,
+        timeout_s=settings.patience_s,
+    )
+
+    def show() -> None:
+        done = len(set(finished_episodes(recordings)) - before)
+        progress.update(done, len(settings.tracks), f"{done} of {len(settings.tracks)} episodes")
+
+    show()
+    run_stack(run, show)
+    made = [path for path in finished_episodes(recordings) if path not in before]
+    if len(made) < len(settings.tracks):
+        raise DeploymentError(
+            "fewer episodes were recorded than driven",
+            found=f"{len(made)} of {len(settings.tracks)}",
+            fix=f"read {log_directory / 'recorder.log'}",
+        )
+    return made
+
+
+def _overrides(
+    settings: DriveSettings, recordings: Path, contract: Path, bundle: Path | None, provider: str
+) -> dict[str, dict[str, object]]:
+    """Parameters that differ from the params file, node by node."""
+    sim: dict[str, object] = {
+        "lock_step": settings.lock_step,
+        "real_time_factor": settings.real_time_factor,
+        "track_seeds": list(settings.tracks),
+        "episode_prefix": settings.prefix,
+        "seed": settings.seed,
+        "laps": settings.laps,
+        "max_episode_s": settings.max_episode_s,
+        "disturbance_std_rad": settings.disturbance_std_rad,
+        "start_lateral_m": settings.start_lateral_m,
+        "start_heading_rad": settings.start_heading_rad,
+        "exit_when_done": True,
+        "wait_for_nodes": ["expert", "gate", "recorder", *(["policy"] if bundle else [])],
+    }
+    gate: dict[str, object] = {
+        "contract": contract,
+        "lock_step": settings.lock_step,
+        "enable_policy": bundle is not None,
+    }
+    if settings.lock_step:
+        gate["wait_for"] = ["expert", "policy"] if bundle else ["expert"]
+    recorder: dict[str, object] = {
+        "contract": contract,
+        "directory": recordings,
+        "lock_step": settings.lock_step,
+    }
+    overrides: dict[str, dict[str, object]] = {"sim": sim, "gate": gate, "recorder": recorder}
+    if bundle is not None:
+        overrides["policy"] = {
+            "contract": contract,
+            "bundle": bundle.resolve(),
+            "provider": provider,
+            "lock_step": settings.lock_step,
+        }
+    return overrides

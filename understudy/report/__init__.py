@@ -1,0 +1,42 @@
+"""One HTML file that shows a whole run: how the policy drove, who had the wheel, how it learned, how it was made.
+
+``write_report`` is all that others call. Drawing needs matplotlib and Pillow (the ``train`` extra), which are imported
+only then; the page itself needs nothing but a browser.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from models.errors import UnderstudyError
+from understudy.report.inputs import Goals, ReportInputs, SafetyScore, Stage, TrainingHistory
+
+__all__ = ["Goals", "ReportInputs", "SafetyScore", "Stage", "TrainingHistory", "write_report"]
+
+
+def write_report(path: Path, inputs: ReportInputs) -> Path:
+    """Write the report, replacing one that is there, and return its path.
+
+    Raises:
+        UnderstudyError: matplotlib or Pillow is not installed, or the file cannot be written.
+    """
+    try:
+        from understudy.report.page import render_page
+    except ModuleNotFoundError as error:
+        raise UnderstudyError(
+            "the report cannot be drawn here",
+            found=f"no module {error.name!r}",
+            expected="matplotlib and Pillow",
+            fix="pip install 'understudy[train]'",
+        ) from error
+    page = render_page(inputs)
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(page, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise UnderstudyError(f"the report cannot be written to {path}", found=error.strerror) from error
+    return path

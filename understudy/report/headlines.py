@@ -1,0 +1,72 @@
+"""The headline figures, each held against its goal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from understudy.report.inputs import Goals
+from understudy.report.markup import percent
+from understudy.scores import Evaluation
+
+__all__ = ["Headline", "headlines", "verdict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One figure: what it is, what it came to, what was wanted, and whether that was met (``None``: not measured)."""
+
+    label: str
+    value: str
+    goal: str
+    met: bool | None
+
+
+def headlines(evaluation: Evaluation, goals: Goals) -> tuple[Headline, ...]:
+    """The figures that decide whether the run is a success."""
+    total = evaluation.summary
+    laps = min(total.laps_minimum.values())
+    age = total.command_age_ms
+    age_goal = goals.command_age_p99_ms or evaluation.traces[0].period_s * 1000
+    return (
+        Headline("fewest laps of an episode", f"{laps:.3g}", f"≥ {goals.laps:.3g}", laps >= goals.laps),
+        Headline(
+            "times off the road", str(total.off_track), f"≤ {goals.off_track}", total.off_track <= goals.off_track
+        ),
+        Headline(
+            "driven by the policy",
+            percent(total.policy_share),
+            f"≥ {goals.policy_share:.0%}",
+            None if total.policy_share is None else total.policy_share >= goals.policy_share,
+        ),
+        Headline(
+            "autonomy",
+            percent(total.autonomy),
+            f"≥ {goals.autonomy:.0%}",
+            None if total.autonomy is None else total.autonomy >= goals.autonomy,
+        ),
+        Headline(
+            "age of a command, 99% below",
+            "–" if age is None else f"{age.p99:.1f} ms",
+            f"≤ {age_goal:.0f} ms",
+            None if age is None else age.p99 <= age_goal,
+        ),
+    )
+
+
+def verdict(evaluation: Evaluation) -> str:
+    """The whole result in two sentences."""
+    total = evaluation.summary
+    tracks = len(total.laps_minimum)
+    minutes = total.elapsed_s / 60
+    length = f"{minutes:.1f} minutes" if minutes >= 1.5 else f"{total.elapsed_s:.0f} seconds"
+    laps = f"{total.laps_total:.3g} lap{'' if total.laps_total == 1 else 's'}"
+    where = f"on {tracks} track{'' if tracks == 1 else 's'}"
+    left = {0: "never left the road", 1: "left the road once"}.get(
+        total.off_track, f"left the road {total.off_track} times"
+    )
+    first = f"In {length} {where} the car drove {laps} and {left}."
+    if total.policy_share is None:
+        return f"{first} Who drove was not recorded."
+    lost = sum(total.reasons.values())
+    taken = {0: "never took it away", 1: "took it away once"}.get(lost, f"took it away {lost} times")
+    return f"{first} The policy had the wheel {percent(total.policy_share)} of the time; the gate {taken}."

@@ -1,0 +1,101 @@
+"""The sections of the page about how the policy came to be: learning, and everything needed to make it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from understudy.report.inputs import ReportInputs, SafetyScore, Stage, TrainingHistory
+from understudy.report.learning import draw_learning_curve, draw_safety_curve
+from understudy.report.markup import bars, definitions, figure, missing, section, table
+
+__all__ = ["learning_section", "making_section"]
+
+
+def learning_section(inputs: ReportInputs) -> str:
+    """The learning curve and the safety classifier."""
+    return section(
+        "learning",
+        "How it learned",
+        f'<div class="grid">{_training(inputs.training)}{_safety(inputs.safety)}</div>',
+    )
+
+
+def _training(history: TrainingHistory | None) -> str:
+    if history is None or not len(history.train_loss):
+        return missing("No learning curve: this report was made from an evaluation without its training run.")
+    sentence = "Both curves should fall; validation is on episodes that training never saw."
+    if not len(history.validation_loss):
+        sentence = "The curve should fall. There were too few episodes to keep some for validation."
+    if history.samples_per_s is not None:
+        sentence += f" {history.samples_per_s:,.0f} samples a second."
+    return figure(draw_learning_curve("learning", history), "Learning curve", sentence)
+
+
+def _safety(safety: SafetyScore | None) -> str:
+    if safety is None:
+        return missing("No scores of a safety classifier: the policy has none, or it was not evaluated.")
+    unsafe = "" if safety.unsafe_share is None else f" {safety.unsafe_share:.0%} of the validation frames are unsafe."
+    sentence = (
+        f"Of the frames that it calls unsafe {safety.precision:.0%} are (precision); of the unsafe ones it finds "
+        f"{safety.recall:.0%} (recall).{unsafe}"
+    )
+    if len(safety.curve):
+        return figure(draw_safety_curve("safety", safety), "Safety classifier", sentence)
+    numbers = (
+        (f"{safety.precision:.0%}", "precision"),
+        (f"{safety.recall:.0%}", "recall"),
+        (f"{safety.threshold:.2f}", "threshold"),
+    )
+    stats = "".join(f"<span><b>{value}</b>{label}</span>" for value, label in numbers)
+    return (
+        f'<div class="card"><h3>Safety classifier</h3><p class="stats">{stats}</p>'
+        f'<figcaption><p style="margin-top:.8rem">{escape(sentence)}</p></figcaption></div>'
+    )
+
+
+def making_section(inputs: ReportInputs) -> str:
+    """Durations, facts, episodes, and the command to repeat it all."""
+    parts = []
+    if inputs.command:
+        parts.append(f"<p>Make it again: <code>{escape(inputs.command)}</code></p>")
+    cards = [_stages(inputs.stages)] if inputs.stages else []
+    cards += [definitions(title, facts) for title, facts in inputs.facts.items() if facts]
+    if not cards:
+        cards = [missing("Neither durations nor versions were handed to this report.")]
+    parts.append(f'<div class="grid small">{"".join(cards)}</div>')
+    parts.append('<div style="height:1rem"></div>')
+    parts.append(_episodes(inputs))
+    return section("making", "How it was made", *parts)
+
+
+def _stages(stages: Sequence[Stage]) -> str:
+    rows = [(stage.name, stage.seconds, _duration(stage.seconds)) for stage in stages]
+    total = _duration(sum(stage.seconds for stage in stages))
+    return f'<div class="card"><h3>Time by stage: {total} in all</h3>{bars(rows)}</div>'
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+
+
+def _episodes(inputs: ReportInputs) -> str:
+    rows = [
+        (
+            score.episode_id,
+            score.track,
+            f"{score.elapsed_s:.1f} s",
+            f"{score.laps:.3g}",
+            *(str(score.ticks[driver]) for driver in ("policy", "expert", "halt")),
+            str(len(score.hand_overs)),
+            f"{score.damage:.3g}",
+            score.outcome or "–",
+        )
+        for score in inputs.evaluation.episodes
+    ]
+    headings = ("episode", "track", "time", "laps", "policy ticks", "expert ticks", "halt ticks", "hand-overs")
+    return table((*headings, "damage", "outcome"), rows, caption="Every recorded episode of the deployment")

@@ -1,0 +1,96 @@
+"""Put the sections together into one HTML file."""
+
+from __future__ import annotations
+
+from html import escape
+
+from understudy.report.film import Film, make_film
+from understudy.report.headlines import headlines, verdict
+from understudy.report.inputs import ReportInputs
+from understudy.report.making import learning_section, making_section
+from understudy.report.markup import tile
+from understudy.report.sections import (
+    film_section,
+    precision_section,
+    reaction_section,
+    wheel_section,
+)
+from understudy.report.stylesheet import stylesheet
+from understudy.report.tracks import tracks_section
+from understudy.scores import EpisodeScore
+from understudy.traces import Trace
+
+__all__ = ["render_page"]
+
+_LINKS = (
+    ("film", "Film"),
+    ("tracks", "Tracks"),
+    ("wheel", "Who drove"),
+    ("precision", "Precision"),
+    ("reaction", "Reaction"),
+    ("learning", "Learning"),
+    ("making", "How it was made"),
+)
+
+
+def render_page(inputs: ReportInputs) -> str:
+    """The whole report as HTML that needs nothing from anywhere else."""
+    figures = headlines(inputs.evaluation, inputs.goals)
+    tiles = "".join(tile(one.label, one.value, one.goal, one.met) for one in figures)
+    met = sum(one.met is True for one in figures)
+    links = "".join(f'<li><a href="#{anchor}">{words}</a></li>' for anchor, words in _LINKS)
+    body = "\n".join(
+        (
+            film_section(_film(inputs), inputs),
+            tracks_section(inputs),
+            wheel_section(inputs),
+            precision_section(inputs),
+            reaction_section(inputs),
+            learning_section(inputs),
+            making_section(inputs),
+        )
+    )
+    title = escape(inputs.title)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title} · Understudy report</title>
+<style>
+{stylesheet()}
+</style>
+</head>
+<body>
+<header>
+<p class="brand">Understudy report</p>
+<h1>{title}</h1>
+<p class="lead">{escape(verdict(inputs.evaluation))} {met} of {len(figures)} goals met.</p>
+<nav aria-label="Sections"><ul>{links}</ul></nav>
+<div class="tiles">{tiles}</div>
+</header>
+<main>
+{body}
+</main>
+<footer>An understudy learns a part by watching the lead, plays it on stage, and hands it back the moment it is unsure.
+</footer>
+</body>
+</html>
+"""
+
+
+def _film(inputs: ReportInputs) -> Film | None:
+    """Film of the most telling episode: one with hand-overs that the policy still drives most of, else the longest."""
+    if not inputs.film:
+        return None
+
+    def interest(pair: tuple[Trace, EpisodeScore]) -> tuple[bool, float]:
+        share = pair[1].policy_share or 0.0
+        return bool(pair[1].hand_overs) and share > 0.5, share * pair[1].elapsed_s
+
+    pairs = zip(inputs.evaluation.traces, inputs.evaluation.episodes, strict=True)
+    for trace, _ in sorted(pairs, key=interest, reverse=True):
+        film = make_film(trace, camera=inputs.camera)
+        if film is not None:
+            return film
+    return None

@@ -1,0 +1,125 @@
+"""Collects from a workspace what its report shows; what is missing there is missing in the report, not an error."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from models.contract import Contract
+from understudy.drives import finished_episodes
+from understudy.goals import Verdict
+from understudy.report.inputs import ReportInputs, SafetyScore, Stage, TrainingHistory
+from understudy.trace_reader import read_trace
+from understudy.workspace import Workspace
+
+__all__ = ["gather"]
+
+_LIBRARIES = ("numpy", "torch", "onnxruntime-gpu", "ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "pybullet")
+
+
+def gather(
+    workspace: Workspace,
+    contract: Contract,
+    verdict: Verdict,
+    *,
+    title: str,
+    command: str,
+    stages: Sequence[Stage] = (),
+) -> ReportInputs:
+    """Everything the report of a workspace shows.
+
+    Args:
+        workspace: the run.
+        contract: the robot's.
+        verdict: scores of the deployment and the goals that they are held against.
+        title: heading of the page.
+        command: what makes the report again.
+        stages: how long each took.
+    """
+    training = _read_json(workspace.checkpoint / "training_report.json")
+    return ReportInputs(
+        title=title,
+        evaluation=verdict.evaluation,
+        demonstrations=[read_trace(bag) for bag in finished_episodes(workspace.recordings)],
+        goals=verdict.goals,
+        training=_history(_read_json(workspace.checkpoint / "learning_curve.json")),
+        safety=_safety(training.get("safety") if isinstance(training, dict) else None),
+        facts=_facts(workspace, contract),
+        stages=stages,
+        command=command,
+        camera=_front_camera(contract),
+    )
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _history(curve: Any) -> TrainingHistory | None:
+    """The rows that ``models.learners.TrainedPolicy.save`` writes."""
+    if not isinstance(curve, list) or not curve:
+        return None
+    best = [index for index, record in enumerate(curve) if record["is_best"]]
+    return TrainingHistory(
+        train_loss=[record["training_loss"] for record in curve],
+        validation_loss=[record["validation_loss"] for record in curve],
+        best_epoch=best[-1] if best else None,
+    )
+
+
+def _safety(report: Any) -> SafetyScore | None:
+    if not isinstance(report, dict) or report["precision"] is None or report["recall"] is None:
+        return None
+    return SafetyScore(report["precision"], report["recall"], report["threshold"], report["unsafe_share"])
+
+
+def _facts(workspace: Workspace, contract: Contract) -> Mapping[str, Mapping[str, object]]:
+    facts: dict[str, Mapping[str, object]] = {
+        "Contract": {"robot": contract.robot_type, "rate": f"{contract.fps:g} Hz", "hash": contract.hash[:16]},
+        "Machine": {
+            "processor": platform.machine(),
+            "system": platform.platform(),
+            "Python": platform.python_version(),
+        },
+        "Versions": _versions(),
+    }
+    if workspace.bundle.is_file():
+        from models.bundle import inspect_bundle
+
+        metadata = inspect_bundle(workspace.bundle).metadata
+        facts["Policy"] = {
+            "learner": metadata.learner.get("name", "unknown"),
+            "dataset": metadata.dataset_hash[:16],
+            "difference to torch": f"{metadata.parity.action:.1e}",
+            "suggested threshold": f"{metadata.unsafe_threshold_suggested:.3f}",
+            "size": f"{workspace.bundle.stat().st_size / 1024:.0f} KiB",
+        }
+    return facts
+
+
+def _versions() -> dict[str, object]:
+    found: dict[str, object] = {}
+    for library in ("understudy", *_LIBRARIES):
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _front_camera(contract: Contract) -> Any:
+    """Where the simulated car's front camera sits; None for another robot."""
+    if contract.robot_type != "understudy_car":
+        return None
+    try:
+        from sim.driving.cameras import CAMERAS
+    except ImportError:  # scoring a deployment needs no simulator
+        return None
+    return next(camera for camera in CAMERAS if camera.name == "front")

@@ -1,0 +1,195 @@
+"""The folder of a run: where its parts lie, which of them are up to date, and that only one run works in it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from models.errors import UnderstudyError
+from understudy.console import jsonable
+from understudy.ros_environment import repository_root
+
+__all__ = ["Workspace", "code_fingerprint", "fingerprint"]
+
+
+def fingerprint(*parts: object) -> str:
+    """SHA-256 hex over parts that can be written as JSON; dictionaries count without their order."""
+    return hashlib.sha256(json.dumps(jsonable(parts), sort_keys=True).encode()).hexdigest()
+
+
+def code_fingerprint(*packages: str) -> str:
+    """SHA-256 hex over the source code of packages: a stage made by other code is not up to date."""
+    digest = hashlib.sha256()
+    for package in sorted(packages):
+        for path in sorted((repository_root() / package).rglob("*.py")):
+            digest.update(f"{path.relative_to(repository_root())}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+class Workspace:
+    """One run's folder.
+
+    Args:
+        path: the folder; made when it is missing.
+    """
+
+    #: Raised when ``workspace.json`` changes its meaning: older ones count as empty.
+    FORMAT = 1
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UnderstudyError(
+                f"the workspace {path} cannot be made", found=error.strerror, fix="choose another with --workspace"
+            ) from error
+
+    @property
+    def recordings(self) -> Path:
+        """Bags of the expert's demonstrations, one folder an episode."""
+        return self.path / "recordings"
+
+    @property
+    def dataset(self) -> Path:
+        """What the bags were built into."""
+        return self.path / "dataset"
+
+    @property
+    def checkpoint(self) -> Path:
+        """What training left."""
+        return self.path / "checkpoint"
+
+    @property
+    def bundle(self) -> Path:
+        """The exported policy."""
+        return self.path / "policy.onnx"
+
+    @property
+    def deployment(self) -> Path:
+        """Bags of the policy's own drives."""
+        return self.path / "deployment"
+
+    @property
+    def evaluation(self) -> Path:
+        """The scores of the deployment."""
+        return self.path / "evaluation"
+
+    @property
+    def report(self) -> Path:
+        """The page for people."""
+        return self.path / "report.html"
+
+    @property
+    def logs(self) -> Path:
+        """One folder of node logs a stage."""
+        return self.path / "logs"
+
+    @property
+    def _state_file(self) -> Path:
+        return self.path / "workspace.json"
+
+    def _state(self) -> dict[str, dict[str, object]]:
+        try:
+            state = json.loads(self._state_file.read_text())
+            if state["format"] == self.FORMAT:
+                return dict(state["stages"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # missing or damaged: nothing is known to be up to date
+        return {}
+
+    def is_current(self, stage: str, inputs: str) -> bool:
+        """Whether a stage was finished with these inputs and all that it made is still there.
+
+        Args:
+            stage: its name.
+            inputs: ``fingerprint`` of everything that decides what it makes.
+        """
+        entry = self._state().get(stage)
+        if entry is None or entry.get("inputs") != inputs:
+            return False
+        outputs = entry.get("outputs")
+        return isinstance(outputs, list) and all((self.path / str(name)).exists() for name in outputs)
+
+    def stage_result(self, stage: str) -> dict[str, object]:
+        """What ``finish`` was given for a finished stage; empty for one that is not."""
+        result = self._state().get(stage, {}).get("result", {})
+        return dict(result) if isinstance(result, dict) else {}
+
+    def begin(self, stage: str, outputs: Sequence[Path]) -> None:
+        """Take away what an earlier run of a stage made, and note that a new one is under way.
+
+        Raises:
+            UnderstudyError: something lies where the outputs will go that no run of this workspace made.
+        """
+        state = self._state()
+        if stage not in state:
+            for path in outputs:
+                if path.exists():
+                    raise UnderstudyError(
+                        f"{path} was not made by this workspace and will not be deleted",
+                        fix="move it away, or choose another folder with --workspace",
+                    )
+        for path in outputs:
+            _delete(path)
+        state[stage] = {"inputs": "", "outputs": self._names(outputs), "result": {}}
+        self._write(state)
+
+    def finish(self, stage: str, inputs: str, outputs: Sequence[Path], result: Mapping[str, object]) -> None:
+        """Remember that a stage is up to date; written in one step, so that a crash never leaves half of it."""
+        state = self._state()
+        state[stage] = {"inputs": inputs, "outputs": self._names(outputs), "result": jsonable(result)}
+        self._write(state)
+
+    def _names(self, paths: Sequence[Path]) -> list[str]:
+        return [str(path.relative_to(self.path)) for path in paths]
+
+    def _write(self, state: Mapping[str, object]) -> None:
+        temporary = self._state_file.with_suffix(".json.new")
+        temporary.write_text(json.dumps({"format": self.FORMAT, "stages": state}, indent=1) + "\n")
+        os.replace(temporary, self._state_file)
+
+    def start_over(self) -> None:
+        """Delete everything that the stages of this workspace made; what somebody else put here stays."""
+        for entry in self._state().values():
+            outputs = entry.get("outputs")
+            for name in outputs if isinstance(outputs, list) else []:
+                _delete(self.path / str(name))
+        _delete(self._state_file)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out for the length of the block.
+
+        Raises:
+            UnderstudyError: another run works here.
+        """
+        path = self.path / "workspace.lock"
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                raise UnderstudyError(
+                    f"another understudy run works in {self.path}",
+                    found=f"process {file.read().strip() or 'unknown'}",
+                    fix="wait for it, end it, or choose another folder with --workspace",
+                ) from None
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
