@@ -1,7 +1,8 @@
 """What every bench shares: its options, its goals, the machine it ran on, and the JSON it leaves behind.
 
 A bench is run as ``python -m bench.NAME [--quick] [--seeds N]`` and ends with :meth:`Bench.finish`, which prints one
-JSON line, writes ``bench/results/NAME.json`` (``NAME.quick.json`` for a quick run) and exits with 1 if a goal was missed.
+JSON line, writes ``bench/results/NAME.json`` (``NAME.quick.json`` for a quick run) and exits with 1 if a goal was
+missed.
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ class GateReport:
 
     Attributes:
         deadlines: ticks on which nothing had come in time.
+        overruns: deadlines that this node itself met too late by half a period or more (starved of CPU).
     """
 
     def __init__(self, gate: Gate) -> None:
@@ -62,6 +63,7 @@ class GateReport:
         self._problems: Counter[str] = Counter()
         self._problem = ""
         self.deadlines = 0
+        self.overruns = 0
 
     def sent(self, decision: Decision, latency_s: float) -> None:
         """A command left."""
@@ -84,6 +86,7 @@ class GateReport:
             "decision_p50_ms": self._latencies.percentile_ms(50),
             "decision_p99_ms": self._latencies.percentile_ms(99),
             "deadline_misses": self.deadlines,
+            "overruns": self.overruns,
             **dict(sorted((self._gate.counts + self._problems).items())),
         }
         if self._problem:

@@ -8,16 +8,17 @@ same times give the same observations, live or out of a bag.
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
-from il_nodes.codecs import codec_for, decode_raw
+from il_nodes.codecs import codec_for
 from il_nodes.codecs.interface import Array
+from il_nodes.observation_feed import Feed, Tick
 from il_nodes.sample_history import Sample, SampleHistory
 from models.contract import Contract, Source, Stream
 from models.data import Observation
@@ -56,37 +57,6 @@ class ObservationCounts:
     before_episode: Counter[str] = field(default_factory=Counter)
 
 
-class _Feed:
-    """One source of one stream, and where its samples are."""
-
-    def __init__(self, number: int, key: str, source: Source, history: SampleHistory, period_s: float) -> None:
-        self.number = number
-        self.key = key
-        self.source = source
-        self.history = history
-        self.decode = partial(decode_raw, source=source)
-        limits_s = [math.inf if source.max_age_s is None else source.max_age_s]
-        if source.align.strategy == "asof":
-            limits_s.append(source.align.tolerance_ms / 1000.0)
-        self.max_age_ns = min(limits_s) * 1e9
-        # "drop" takes a sample of the current window only, which is open at its far end: (tick - period, tick].
-        self.window_ns = period_s * 1e9 if source.align.strategy == "drop" else math.inf
-
-    def accepts_age(self, age_ns: int) -> bool:
-        return age_ns <= self.max_age_ns and age_ns < self.window_ns
-
-
-@dataclass(frozen=True, slots=True)
-class _Tick:
-    stamp_ns: int
-    arrival_ns: int
-    sample: Sample
-
-    def reference_ns(self, history: SampleHistory) -> int:
-        """What that history's stamps are compared with: header stamps with each other, arrivals with arrivals."""
-        return self.stamp_ns if history.by_header else self.arrival_ns
-
-
 class ObservationAssembler:
     """Aligns, decodes and stacks; pure Python, one instance a robot, one thread.
 
@@ -109,7 +79,8 @@ class ObservationAssembler:
         self._settle_ns = round(settle_s * 1e9)
         self._reset_gap_ns = round(contract.memory.reset_gap_s * 1e9)
         self._histories: dict[tuple[str, bool], SampleHistory] = {}
-        self._feeds: dict[str, list[_Feed]] = {}
+        self._feeds: dict[str, list[Feed]] = {}
+        self._numbers = itertools.count()
         for stream in contract.observations:
             self._feeds[stream.key] = [self._make_feed(stream, source, contract) for source in stream.sources]
         self._trigger = self._feeds[contract.trigger][0].history
@@ -120,18 +91,17 @@ class ObservationAssembler:
         self._awaited = [h for h in self._histories.values() if h.by_header and h is not self._trigger]
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._counts = ObservationCounts()
-        self._pending: deque[_Tick] = deque()
+        self._pending: deque[Tick] = deque()
         self._ready: deque[Observation | ObservationError | CodecError] = deque()
         self._stack: deque[dict[str, Array]] = deque(maxlen=(self._frames - 1) * self._stride + 1)
         self._episode_id, self._episode_ns = "", _BEGINNING_OF_TIME_NS
         self._reset()
 
-    def _make_feed(self, stream: Stream, source: Source, contract: Contract) -> _Feed:
+    def _make_feed(self, stream: Stream, source: Source, contract: Contract) -> Feed:
         by_header = source.align.timeline == "header" and codec_for(source.channel.type).has_header
         key = (source.channel.topic, by_header)
         history = self._histories.setdefault(key, SampleHistory(source.channel.topic, by_header=by_header))
-        number = sum(len(feeds) for feeds in self._feeds.values()) * 100 + stream.sources.index(source)
-        return _Feed(number, stream.key, source, history, contract.period_s)
+        return Feed(next(self._numbers), stream.key, source, history, contract.period_s)
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -163,8 +133,11 @@ class ObservationAssembler:
         """Begin an episode: memory and grid start anew, samples stamped before ``stamp_ns`` are ignored from now on.
 
         Samples of the new episode that overtook this call are kept. Should the stamp lie before everything known, the
-        clock went back, and nothing is kept.
+        clock went back, and nothing is kept. The same episode at the same stamp again, as a latched topic may deliver
+        it, changes nothing.
         """
+        if (episode_id, stamp_ns) == (self._episode_id, self._episode_ns):
+            return
         newest = self._trigger.newest_ns
         went_back = stamp_ns <= self._episode_ns or (newest is not None and newest - stamp_ns > self._reset_gap_ns)
         overtaking = [] if went_back else [tick for tick in self._pending if tick.stamp_ns >= stamp_ns]
@@ -238,7 +211,7 @@ class ObservationAssembler:
             self._counts.late[history.topic] += 1
         history.append(sample)
         if history is self._trigger:
-            self._consider(_Tick(sample.stamp_ns, receive_ns, sample))
+            self._consider(Tick(sample.stamp_ns, receive_ns, sample))
 
     def _go_back(self, history: SampleHistory, stamp_ns: int) -> None:
         """A clock was set back: finish what belongs to the old time, then forget it."""
@@ -257,7 +230,7 @@ class ObservationAssembler:
         self._grid_index = 0
         self._last_emitted_ns: int | None = None
 
-    def _consider(self, tick: _Tick) -> None:
+    def _consider(self, tick: Tick) -> None:
         """Make a sample of the trigger a tick unless its place on the grid of ``fps`` is taken."""
         if self._grid_origin_ns is None:
             self._grid_origin_ns, self._grid_index = tick.stamp_ns, 0
@@ -269,12 +242,12 @@ class ObservationAssembler:
             self._grid_index = index
         self._pending.append(tick)
 
-    def _is_complete(self, tick: _Tick, receive_ns: int) -> bool:
+    def _is_complete(self, tick: Tick, receive_ns: int) -> bool:
         if receive_ns - tick.arrival_ns >= self._settle_ns:
             return True
         return all(h.newest_ns is not None and h.newest_ns >= tick.stamp_ns for h in self._awaited)
 
-    def _resolve(self, tick: _Tick) -> None:
+    def _resolve(self, tick: Tick) -> None:
         chosen = self._choose(tick)
         if chosen is None:
             return
@@ -302,7 +275,7 @@ class ObservationAssembler:
             )
         )
 
-    def _choose(self, tick: _Tick) -> dict[int, Sample] | None:
+    def _choose(self, tick: Tick) -> dict[int, Sample] | None:
         """Feed number to its sample for this tick; None, counted, when one has none or an unacceptable one."""
         chosen: dict[int, Sample] = {}
         gap = ""
@@ -324,12 +297,7 @@ class ObservationAssembler:
 
     def _value(self, key: str, chosen: dict[int, Sample]) -> Array:
         """Array of one stream at this tick, its sources concatenated, checked."""
-        parts = []
-        for feed in self._feeds[key]:
-            part = chosen[feed.number].value(feed.number, feed.decode)
-            if part.dtype != np.uint8 and not np.isfinite(part).all():
-                raise _not_finite(feed, part, chosen[feed.number].stamp_ns)
-            parts.append(part)
+        parts = [feed.value(chosen[feed.number]) for feed in self._feeds[key]]
         value = parts[0] if len(parts) == 1 else np.concatenate(parts)
         shape = self._shapes.setdefault(key, value.shape)
         if value.shape != shape:
@@ -348,15 +316,3 @@ class ObservationAssembler:
         for back in range(self._frames):
             stacked[self._frames - 1 - back] = self._stack[max(newest - back * self._stride, 0)][key]
         return stacked
-
-
-def _not_finite(feed: _Feed, values: Array, stamp_ns: int) -> ObservationError:
-    names = feed.source.names if len(feed.source.names) == len(values) else tuple(map(str, range(len(values))))
-    bad = ", ".join(
-        f"{name} = {value}" for name, value in zip(names, values.tolist(), strict=True) if value - value != 0
-    )
-    return ObservationError(
-        f"{feed.source.channel.topic}: {feed.key} holds values that are not finite at stamp {stamp_ns} ns",
-        found=bad,
-        expected="finite numbers; no observation is made of this tick",
-    )

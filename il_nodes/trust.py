@@ -8,7 +8,6 @@ robot clock that pauses or jumps cannot keep an old proposal young.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -108,7 +107,6 @@ class PolicyTrust:
         self.unsafe = UnsafeMonitor(unsafe_threshold, spec.hysteresis, spec.dwell_s)
         self.latch: Reason | None = None if enabled else Reason.DISABLED
         self.human = False
-        self.refused: Counter[Reason] = Counter()
         self.restart()
 
     def restart(self) -> None:
@@ -138,8 +136,7 @@ class PolicyTrust:
         return None
 
     def refuse(self, reason: Reason) -> None:
-        """A proposal arrived that cannot be used: count it and stop trusting."""
-        self.refused[reason] += 1
+        """A proposal arrived that cannot be used: stop trusting."""
         self._distrust(reason)
 
     def _refusal(self, proposal: Proposal, clock_ns: int) -> Reason | None:

@@ -219,6 +219,15 @@ def test_damage_is_noticed_before_anything_is_read(
         BagReader(path, allow_partial=allow_partial)
 
 
+def test_a_truncated_file_is_told_by_its_size(tmp_path: Path) -> None:
+    path = record(tmp_path, drive(5))
+    (mcap,) = path.glob("*.mcap")
+    size = mcap.stat().st_size
+    truncate(mcap)
+    with pytest.raises(RecordingError, match=rf"{size - 100} bytes(.|\n)*{size} bytes, as written"):
+        BagReader(path)
+
+
 def test_what_is_no_recording(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="there is no recording"):
         BagReader(tmp_path / "missing")

@@ -120,6 +120,13 @@ def test_rollouts_decide_when_there_are_any(dataset: EpisodeDataset) -> None:
     assert not torch.equal(kept["fusion.weight"], seen[2]["fusion.weight"])
 
 
+def test_rollouts_without_a_score_are_an_error(dataset: EpisodeDataset) -> None:
+    """Catches the last epoch's weights kept in silence when every rollout failed."""
+    config = dataclasses.replace(FAST, epochs=1, safety=None)
+    with pytest.raises(TrainingError, match="no rollout gave a score"):
+        BehavioralCloning(config).fit(dataset, evaluate=lambda policy: float("nan"))
+
+
 def test_progress_is_told_after_every_epoch(dataset: EpisodeDataset) -> None:
     told: list[tuple[EpochRecord, int]] = []
     trained = BehavioralCloning(dataclasses.replace(FAST, epochs=3)).fit(

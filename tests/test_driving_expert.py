@@ -69,6 +69,9 @@ def test_steers_towards_the_road_from_everywhere() -> None:
     for turned in (0.2, 1.0, 2.0, 3.0):
         assert yaw_rate(0.0, turned) < 0.0 < yaw_rate(0.0, -turned)
     assert abs(yaw_rate(0.0, 0.0)) < 0.05
+    # Facing backwards it turns at its tightest, 0.5 per metre: the sine of the error alone would let it drive away.
+    speed, fastest = expert.command(x, y, heading + 3.1, 4.0)
+    assert fastest / speed == pytest.approx(-0.5)
 
 
 def test_speed_plan_keeps_its_limits_around_the_whole_lap() -> None:
@@ -98,6 +101,16 @@ def test_commands_keep_the_contracts_limits_and_are_repeatable() -> None:
         assert abs(yaw_rate) <= 2.5
         assert speed <= state[3] + 1.5 + 1e-9
         assert again.command(*state) == (speed, yaw_rate)
+
+
+def test_where_the_yaw_rate_is_limited_speed_yields() -> None:
+    """Catches a fast expert whose yaw rate the gate would cut, so that the car would leave the bend."""
+    fast = ExpertConfig(slowest_m_s=6.0, lateral_acceleration_m_s2=9.0, launch_margin_m_s=8.0)
+    track = Track.from_seed(11)
+    x, y, heading = track.pose_at(20.0)
+    speed, yaw_rate = Expert(track, fast).command(x, y, heading + 1.2, 6.0)
+    assert yaw_rate == pytest.approx(-fast.highest_yaw_rate_rad_s)
+    assert yaw_rate / speed == pytest.approx(-fast.highest_curvature_per_m)
 
 
 def test_a_state_that_is_not_finite_is_refused() -> None:

@@ -86,6 +86,15 @@ def test_geometry_of_a_circle_is_exact() -> None:
     assert right.project(0.0, 9.0).cross_track_m < 0.0
 
 
+def test_the_gap_is_measured_between_edges_of_different_stretches() -> None:
+    """Catches neighbours of one bend taken for two stretches, and centre lines taken for edges."""
+    bend = np.linspace(-math.pi / 2.0, math.pi / 2.0, 64)
+    right = np.stack([15.0 + 5.0 * np.cos(bend), 5.0 * np.sin(bend)], axis=1)
+    upper = np.stack([np.linspace(14.75, -14.75, 119), np.full(119, 5.0)], axis=1)
+    stadium = Track(np.concatenate([right, upper, -right, -upper]), width_m=4.0)
+    assert stadium.gap_m() == pytest.approx(10.0 - 4.0, abs=0.1)
+
+
 def test_a_hint_keeps_a_lost_car_on_its_stretch() -> None:
     """Catches progress that jumps to the other side of the loop when a car leaves the road inwards."""
     track = Track.from_seed(3)

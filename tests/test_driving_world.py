@@ -238,6 +238,17 @@ def test_recovery_puts_the_car_back_where_it_left() -> None:
         assert world.step(0.0, 0.0).car.speed_m_s == pytest.approx(0.0, abs=0.01)
 
 
+@pytest.mark.parametrize(("arc", "lateral", "turned"), [(0.0, 0.7, 0.2), (31.0, -1.2, -0.4), (-5.0, 0.3, 3.0)])
+def test_the_car_stands_where_it_was_put(arc: float, lateral: float, turned: float) -> None:
+    """Catches a place on the wrong side of the centre line, turned the wrong way, or before the start line."""
+    with DrivingWorld(seed=6) as world:
+        world.place_on_track(arc, lateral, turned)
+        assert world.status.arc_length_m == pytest.approx(arc % world.track.length_m, abs=0.02)
+        assert world.status.cross_track_m == pytest.approx(lateral, abs=1e-3)
+        assert world.status.heading_error_rad == pytest.approx(turned, abs=0.01)
+        assert world.status.progress_m == 0.0
+
+
 def test_time_is_exact() -> None:
     """Catches stamps that drift from the number of ticks."""
     with DrivingWorld() as world:

@@ -119,6 +119,11 @@ def test_rate_limits_win_over_a_ramp_that_is_too_steep() -> None:
     assert speeds[-1] == 0.0
     assert robot.gate.halt_duration_s == pytest.approx(0.8)
     assert Robot().gate.halt_duration_s == 1.0
+    forward, turn = CONTRACT.limits
+    backward = replace(forward, minimum=-20.0)
+    assert Gate(replace(CONTRACT, limits=(backward, turn))).halt_duration_s == pytest.approx(2.0)
+    offset = replace(forward, minimum=2.0, maximum=30.0, stop=4.0)
+    assert Gate(replace(CONTRACT, limits=(offset, turn))).halt_duration_s == pytest.approx(2.6)
 
 
 def test_the_policy_drives_without_an_expert() -> None:
@@ -186,6 +191,26 @@ def test_a_clock_that_goes_back_starts_anew() -> None:
         gate.offer_proposal(Proposal(PERIOD_NS, np.array([CRUISE], np.float32), 0.0, NAMES), PERIOD_NS, now_s) is None
     )
     assert gate.decide(PERIOD_NS, now_s).source is Driver.POLICY
+
+
+def test_whatever_comes_first_after_a_reset_notices_it() -> None:
+    """An expert's command of the new time must not be thrown away with the old ones by what comes after it."""
+    robot = driven_by_policy()
+    robot.tick = 10
+    assert robot.propose() is None
+    assert robot.decide().source is Driver.POLICY
+    robot = Robot(policy_enabled=False)
+    robot.step()
+    robot.tick = 10
+    robot.expert()
+    assert robot.decide().source is Driver.EXPERT
+
+
+def test_a_clock_that_trembles_is_not_reset() -> None:
+    """Up to one period backwards is the noise of a clock that comes in messages."""
+    robot = driven_by_policy()
+    now_s = robot.now_s + 0.01
+    assert robot.gate.decide(robot.clock_ns - PERIOD_NS + 1, now_s).source is Driver.POLICY
 
 
 def test_a_jump_forward_makes_only_what_is_old_stale() -> None:

@@ -74,6 +74,7 @@ class Stage:
             self.proposals.publish(proposal_message(stamp_ns, (self.row,), self.unsafe))
 
     def call(self, client: Any, on: bool) -> Any:
+        self.until("the gate's services", client.service_is_ready)
         future = client.call_async(self.request(data=on))
         self.ros.wait_until(future.done, 5.0, "the service's answer")
         return future.result()
@@ -108,12 +109,13 @@ def test_expert_policy_hang_and_return(ros_environment: RosEnvironment) -> None:
     stage.until_driver("policy")
     stage.until("the policy's command passes", lambda: stage.commands[-1].twist.angular.z == pytest.approx(0.5))
 
-    # An undisturbed second: one command a tick, neither fewer nor more, each stamped with what it answers.
+    # An undisturbed second: one command a tick, neither fewer nor more, each stamped with what it answers. The margins
+    # are for a machine that runs other things too.
     start, begun_s = len(stage.commands), time.monotonic()
     stage.until("a second of ticks", lambda: len(stage.commands) >= start + 20)
-    assert 0.7 < time.monotonic() - begun_s < 1.4
+    assert 0.8 < time.monotonic() - begun_s < 2.0
     stamps = [(c.header.stamp.sec, c.header.stamp.nanosec) for c in stage.commands[start:]]
-    assert len(set(stamps)) >= len(stamps) - 2
+    assert len(set(stamps)) >= len(stamps) - 4
 
     proposer.send(signal.SIGSTOP)
     stopped = len(stage.decisions)
@@ -203,7 +205,11 @@ def test_bad_proposals_takeover_halt_and_sigterm(ros_environment: RosEnvironment
 
 
 def test_a_second_publisher_is_refused_unless_the_gate_only_watches(ros_environment: RosEnvironment) -> None:
-    """FAULTS 17 at start: exit code 7 and one message. A dry run beside a robot's own controller commands nothing."""
+    """FAULTS 17 at start: exit code 7 and one message. A dry run beside a robot's own controller commands nothing.
+
+    Until the middleware has told the refused gate of its rival, that gate works as any other and may send commands; so
+    the dry run is judged by what comes once the refused one is gone.
+    """
     from geometry_msgs.msg import TwistStamped
 
     ros_environment.probe.create_publisher(TwistStamped, "/cmd_vel", 10)
@@ -215,8 +221,10 @@ def test_a_second_publisher_is_refused_unless_the_gate_only_watches(ros_environm
     assert "/cmd_vel has a publisher already" in refused.log
     assert "/probe" in refused.log
     assert "Traceback" not in refused.log
-    assert ros_environment.probe.count_publishers("/cmd_vel") == 1
-    assert stage.commands == []
+    stage.until("one publisher left", lambda: ros_environment.probe.count_publishers("/cmd_vel") == 1)
+    before, decided = len(stage.commands), len(stage.decisions)
+    stage.until("ten decisions of the dry run", lambda: len(stage.decisions) >= decided + 10)
+    assert len(stage.commands) == before, "a dry run commanded the robot"
     assert stage.gate.terminate() == 0
 
 

@@ -42,9 +42,37 @@ def test_limits_broken_again_and_again_hand_over(wish: tuple[tuple[float, float]
             assert decision.reason is Reason.LIMITED_REPEATEDLY
             assert not robot.gate.expects_policy(robot.now_s)
     broken = sources.index(Driver.EXPERT)
-    assert broken in (10, 11)
+    assert broken == 10
     assert sources[broken : broken + 9] == [Driver.EXPERT] * 9
-    assert sources[broken + 10] is Driver.POLICY
+    assert sources[broken + 10 : broken + 13] == [Driver.POLICY] * 3, "the count goes on where it was"
+
+
+def test_a_hand_over_in_between_is_no_step_of_the_policy() -> None:
+    """Only two wishes on consecutive ticks are a step; what the policy wanted before the expert drove is past."""
+    robot = driven_by_policy(contract(limited_after_ticks=1))
+    robot.tick += 1
+    robot.expert()
+    robot.propose((math.nan, 0.0))
+    assert robot.decide().source is Driver.EXPERT
+    drivers = []
+    for _ in range(5):
+        robot.tick += 1
+        robot.expert()
+        robot.propose((6.0, 0.0))
+        drivers.append(robot.decide().source)
+    assert drivers == [Driver.EXPERT] * 2 + [Driver.POLICY] * 3
+
+
+def test_what_counts_as_too_fast() -> None:
+    """Exactly the rate is allowed, over one period at least, and over the time that passed; anything more is not."""
+    limiter = CommandLimiter(CONTRACT)
+
+    def too_fast(change: float, elapsed_s: float) -> bool:
+        earlier = np.array([1.0, 0.0], np.float32)
+        return limiter.exceeds_rate(earlier, earlier + np.array([change, 0.0], np.float32), elapsed_s)
+
+    assert [too_fast(0.5, 0.05), too_fast(-0.5, 0.05), too_fast(0.5, 0.01), too_fast(1.0, 0.1)] == [False] * 4
+    assert [too_fast(0.51, 0.05), too_fast(-0.51, 0.05), too_fast(1.02, 0.1)] == [True] * 3
 
 
 def test_now_and_then_a_limit_is_forgiven_and_zero_turns_the_count_off() -> None:

@@ -3,81 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from ros_messages import CAMERA, ODOMETRY, image_cdr, make_contract, odometry_cdr, state_source, twist_cdr
+from observed_robot import IMAGES, MS, STATE, Robot, image, odometry, shades, speeds, stamps
+from ros_messages import CAMERA, ODOMETRY, make_contract, state_source, twist_cdr
 
 from il_nodes.observation import ObservationAssembler
 from models.data import Observation
 from models.errors import CodecError, ObservationError
-
-MS = 1_000_000
-IMAGES, STATE = "observation.images.front", "observation.state"
-
-
-def image(stamp_ns: int, value: int | None = None, size: int = 2) -> bytes:
-    """An image whose pixels tell its time, in ticks of 50 ms unless told otherwise."""
-    shade = (stamp_ns // (50 * MS) if value is None else value) % 256
-    return image_cdr(stamp_ns, np.full((size, size, 3), shade, np.uint8))
-
-
-def odometry(stamp_ns: int, speed: float | None = None) -> bytes:
-    """Odometry whose speed tells its time in milliseconds unless told otherwise."""
-    return odometry_cdr(stamp_ns, stamp_ns / MS if speed is None else speed, 0.5)
-
-
-class Robot:
-    """An assembler with a clock; every call collects what is emitted."""
-
-    def __init__(self, settle_s: float = 0.005, **contract: object) -> None:
-        self.assembler = ObservationAssembler(make_contract(**contract), settle_s)  # type: ignore[arg-type]
-        self.seen: list[Observation] = []
-
-    def camera(self, stamp_ms: float, receive_ms: float | None = None, **rest: int) -> list[Observation]:
-        stamp = round(stamp_ms * MS)
-        return self._add(CAMERA, image(stamp, **rest), stamp if receive_ms is None else round(receive_ms * MS))
-
-    def odometry(
-        self, stamp_ms: float, receive_ms: float | None = None, speed: float | None = None
-    ) -> list[Observation]:
-        stamp = round(stamp_ms * MS)
-        return self._add(ODOMETRY, odometry(stamp, speed), stamp if receive_ms is None else round(receive_ms * MS))
-
-    def poll(self, receive_ms: float) -> list[Observation]:
-        return self._drain(self.assembler.poll(round(receive_ms * MS)), round(receive_ms * MS))
-
-    def both(self, *stamps_ms: float) -> list[Observation]:
-        """Odometry, then camera, with equal stamps."""
-        found = []
-        for stamp_ms in stamps_ms:
-            found += self.odometry(stamp_ms) + self.camera(stamp_ms)
-        return found
-
-    def _add(self, topic: str, cdr: bytes, receive_ns: int) -> list[Observation]:
-        return self._drain(self.assembler.add(topic, cdr, receive_ns), receive_ns)
-
-    def _drain(self, first: Observation | None, receive_ns: int) -> list[Observation]:
-        found = []
-        while first is not None:
-            found.append(first)
-            first = self.assembler.poll(receive_ns)
-        self.seen += found
-        return found
-
-
-def stamps(observations: Iterable[Observation]) -> list[float]:
-    return [observation.stamp_ns / MS for observation in observations]
-
-
-def shades(observation: Observation) -> list[int]:
-    """Which frames are stacked, oldest first."""
-    return [int(frame[0, 0, 0]) for frame in observation.arrays[IMAGES]]
-
-
-def speeds(observation: Observation) -> list[float]:
-    return [float(row[0]) for row in observation.arrays[STATE]]
 
 
 def test_one_observation_has_everything() -> None:
@@ -216,91 +150,6 @@ def test_a_camera_of_the_right_rate_loses_no_frame_to_jitter(jitter_ms: float) -
         robot.odometry(stamp_ms)
         robot.camera(stamp_ms)
     assert len(robot.seen) == 200
-
-
-def test_stacks_begin_with_the_first_frame_repeated_and_respect_the_stride() -> None:
-    """Catches zero frames before an episode's start, and stacks in the wrong order."""
-    robot = Robot(frames=3, stride=2)
-    robot.both(*range(0, 350, 50))
-    assert [shades(o) for o in robot.seen] == [
-        [0, 0, 0],
-        [0, 0, 1],
-        [0, 0, 2],
-        [0, 1, 3],
-        [0, 2, 4],
-        [1, 3, 5],
-        [2, 4, 6],
-    ]
-    assert speeds(robot.seen[-1]) == [100.0, 200.0, 300.0]
-    assert [o.starts_memory for o in robot.seen] == [True] + [False] * 6
-
-
-def test_a_new_episode_starts_memory_anew() -> None:
-    robot = Robot(frames=2)
-    robot.assembler.start_episode("one", 0)
-    robot.both(0, 50)
-    robot.assembler.start_episode("two", 100 * MS)
-    robot.both(50, 75)  # still on its way when the episode began
-    robot.both(100, 150)
-    assert [(o.episode_id, o.starts_memory, shades(o)) for o in robot.seen] == [
-        ("one", True, [0, 0]),
-        ("one", False, [0, 1]),
-        ("two", True, [2, 2]),
-        ("two", False, [2, 3]),
-    ]
-    assert robot.assembler.counts().before_episode == {CAMERA: 2, ODOMETRY: 2}
-
-
-def test_samples_that_overtook_the_episodes_start_belong_to_it() -> None:
-    """Catches a lost or wrongly labelled first frame: topics overtake each other."""
-    robot = Robot(frames=2)
-    robot.assembler.start_episode("one", 0)
-    robot.both(0, 50)
-    robot.camera(100)
-    robot.assembler.start_episode("two", 100 * MS)
-    (observation,) = robot.odometry(100)
-    assert (observation.episode_id, observation.starts_memory, observation.stamp_ns) == ("two", True, 100 * MS)
-
-
-@pytest.mark.parametrize("back_to_ms", [0, 10_000, 19_980])
-def test_a_clock_set_back_by_a_new_episode_forgets_the_old_time(back_to_ms: int) -> None:
-    """Catches a simulator's reset after which the robot sees the old episode's speed, or nothing at all."""
-    robot = Robot(frames=2)
-    robot.assembler.start_episode("one", 20_000 * MS)
-    robot.both(20_000, 20_050)
-    robot.assembler.start_episode("two", back_to_ms * MS)
-    (observation,) = robot.both(back_to_ms)
-    assert (observation.stamp_ns, observation.episode_id) == (back_to_ms * MS, "two")
-    assert speeds(observation) == [float(back_to_ms)] * 2
-
-
-@pytest.mark.parametrize("camera_first", [True, False])
-def test_a_clock_set_back_without_notice_starts_memory_anew(camera_first: bool) -> None:
-    """Catches stacks that mix the time before and after a jump (fault 28)."""
-    robot = Robot(frames=2)
-    robot.both(10_000, 10_050)
-    robot.camera(10_100)  # still waits for its odometry
-    if camera_first:
-        robot.camera(0)
-        robot.odometry(0)
-    else:
-        robot.odometry(0)
-        robot.camera(0)
-    robot.both(50)
-    assert stamps(robot.seen) == [10_000, 10_050, 10_100, 0, 50]
-    assert [o.starts_memory for o in robot.seen] == [True, False, False, True, False]
-    assert speeds(robot.seen[2]) == [10_050.0, 10_050.0]  # not the new time's zero
-    assert speeds(robot.seen[3]) == [0.0, 0.0]
-    assert speeds(robot.seen[4]) == [0.0, 50.0]
-
-
-@pytest.mark.parametrize(("pause_ms", "resets"), [(500, False), (550, True)])
-def test_a_pause_starts_memory_anew(pause_ms: int, resets: bool) -> None:
-    """Catches velocities guessed from two frames that lie half a second apart."""
-    robot = Robot(frames=2)
-    robot.both(0, 50, 50 + pause_ms)
-    assert robot.seen[-1].starts_memory is resets
-    assert len(set(shades(robot.seen[-1]))) == (1 if resets else 2)
 
 
 @pytest.mark.parametrize(

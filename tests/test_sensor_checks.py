@@ -42,8 +42,11 @@ def picture(tick: int) -> bytes:
 
 
 def frozen_after(checks: SensorChecks, *, camera_moves: bool, state_moves: bool, ticks: int) -> list[str]:
-    """Topics found frozen after that many ticks, each with a fresh stamp."""
-    for tick in range(ticks):
+    """Topics found frozen after some lively ticks and then that many, each with a fresh stamp."""
+    for tick in range(5):
+        checks.note(CAMERA, picture(200 + tick), tick * PERIOD_NS)
+        checks.note(ODOMETRY, odometry_cdr(tick * PERIOD_NS, -1.0 - tick, 0.0), tick * PERIOD_NS)
+    for tick in range(5, ticks + 5):
         pixels = np.full((8, 8, 3), tick if camera_moves else 0, np.uint8)
         checks.note(CAMERA, image_cdr(tick * PERIOD_NS, pixels), tick * PERIOD_NS)
         speed = 0.1 * tick if state_moves else 0.0
@@ -133,6 +136,11 @@ def test_a_tick_is_unanswerable_once_everybody_has_sent_for_it() -> None:
     assert ticks.unanswerable() == PERIOD_NS
     ticks.answered(PERIOD_NS)
     assert ticks.unanswerable() is None
+    # A sensor that is ahead of the trigger does not move the tick.
+    ticks.received(CAMERA, picture(1))
+    ticks.received(ODOMETRY, odometry_cdr(PERIOD_NS + 1, 0.0, 0.0))
+    assert ticks.unanswerable() == PERIOD_NS
+    ticks.answered(PERIOD_NS)
     # The state may come first; the tick begins with the trigger all the same.
     ticks.received(ODOMETRY, odometry_cdr(2 * PERIOD_NS, 0.0, 0.0))
     assert ticks.unanswerable() is None

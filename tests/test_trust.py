@@ -67,8 +67,19 @@ def test_unreadable_proposal_counts_as_a_bad_one() -> None:
     robot = driven_by_policy()
     robot.tick += 1
     robot.expert()
+    assert robot.gate.expects_policy(robot.now_s)
     robot.gate.refuse_proposal(Reason.PROPOSAL_UNREADABLE)
+    assert not robot.gate.expects_policy(robot.now_s), "a gate that waits for a policy it does not trust"
     assert robot.decide().reason is Reason.PROPOSAL_UNREADABLE
+    assert robot.gate.counts["refused.proposal_unreadable"] == 1
+
+
+def test_a_proposal_as_old_as_the_limit_is_accepted() -> None:
+    """Limits are often whole ticks; rounding must not decide about them."""
+    robot = Robot()
+    assert robot.propose(*[CRUISE] * 9, stamp_ns=robot.clock_ns - 150_000_000) is None
+    assert robot.propose(*[CRUISE] * 9, stamp_ns=robot.clock_ns - 149_000_000) is None
+    assert robot.decide().source is Driver.POLICY
 
 
 def test_control_comes_back_only_after_some_good_proposals_in_a_row() -> None:
@@ -137,6 +148,7 @@ def test_age_counts_the_stamp_and_the_monotonic_clock() -> None:
 def test_unsafe_hands_over(probability: float) -> None:
     robot = driven_by_policy()
     assert robot.step(unsafe=probability).reason is Reason.UNSAFE
+    assert not robot.gate.expects_policy(robot.now_s)
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.4, 0.5])
@@ -184,6 +196,15 @@ def test_unsafe_is_watched_while_the_expert_drives() -> None:
     assert robot.step(unsafe=0.45).reason is Reason.UNSAFE
 
 
+def test_a_policy_that_falls_silent_while_unsafe_is_no_longer_merely_unsafe() -> None:
+    """Between two of the policy's ticks it is not stale, whatever the age limit; after one and a half periods it is."""
+    robot = Robot(contract(proposal_max_age_s=0.02))
+    robot.step()
+    assert robot.step(unsafe=0.9).reason is Reason.UNSAFE
+    assert robot.step(unsafe=None).reason is Reason.UNSAFE
+    assert robot.step(unsafe=None).reason is Reason.PROPOSAL_STALE
+
+
 @pytest.mark.parametrize(("wanted", "expected"), [(None, 0.5), (0.2, 0.2), (0.5, 0.5), (0.0, 0.0)])
 def test_stricter_thresholds_are_accepted(wanted: float | None, expected: float) -> None:
     assert accepted_threshold(CONTRACT, wanted) == expected
@@ -228,7 +249,14 @@ def test_a_hung_policy_does_not_come_back_by_itself() -> None:
     assert {robot.step().source for _ in range(20)} == {Driver.EXPERT}
     assert robot.decide().reason is Reason.POLICY_SILENT
     robot.gate.enable_policy()
-    assert robot.step().source is Driver.POLICY
+    assert robot.step(unsafe=None).latched is None, "enabled, and latched again for the silence before"
+    assert Driver.POLICY in {robot.step().source for _ in range(SETTLE_PROPOSALS)}
+
+
+def test_silence_after_a_takeover_is_still_a_takeover() -> None:
+    robot = driven_by_policy()
+    robot.gate.take_over()
+    assert {robot.step(unsafe=None).latched for _ in range(30)} == {Reason.TAKEOVER}
 
 
 def test_a_short_silence_is_forgiven() -> None:

@@ -128,7 +128,8 @@ def run_demo(
         domain: ROS domain; None takes a free one.
         command: what the report names as the command that makes it again.
     """
-    from models.learners import BehavioralCloningConfig
+    from models.learners import BehavioralCloningConfig, SafetyConfig
+    from models.policies import PolicyConfig
 
     stages = Stages(workspace, console, domain=domain)
     params = default_params_file()
@@ -136,7 +137,14 @@ def run_demo(
     code = code_fingerprint("models", "sim", "il_nodes")
     start = fingerprint(code, stages.contract().hash, stages.contract_file.read_text(), _text(params))
     chain = _Chain(workspace, console, start, 7)
-    learning = BehavioralCloningConfig(epochs=settings.epochs, seed=settings.seed)
+    learning = BehavioralCloningConfig(
+        # Four actions, 200 ms: a busy machine's late answers are bridged instead of handed to the expert.
+        PolicyConfig(chunk=4),
+        epochs=settings.epochs,
+        # One flagged frame in a hundred. Each costs the policy the gate's dwell of half a second.
+        safety=SafetyConfig(deployed_share=0.01, seed=settings.seed),
+        seed=settings.seed,
+    )
 
     shown, driven = settings.demonstrations, settings.deployment
     chain.run(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.errors import DeploymentError, UnderstudyError
 from understudy.console import Progress
-from understudy.stacks import StackRun, default_params_file, run_stack
+from understudy.stacks import Overrides, StackRun, default_params_file, run_stack
 
 __all__ = ["DriveSettings", "drive", "finished_episodes", "parse_seeds"]
 
@@ -94,6 +94,7 @@ def drive(
     unsafe_threshold: float | None = None,
     params_file: Path | None = None,
     domain: int | None = None,
+    overrides: Overrides | None = None,
 ) -> list[Path]:
     """Drive and record; the bags that this made, in order.
 
@@ -108,21 +109,24 @@ def drive(
         unsafe_threshold: unsafe probability above which the expert drives; the contract's unless given.
         params_file: parameters of the nodes; the simulated car's by default.
         domain: ROS domain; None takes a free one.
+        overrides: node name to further parameters of it.
 
     Raises:
         DeploymentError: a node died, or fewer episodes were recorded than driven.
     """
     recordings.mkdir(parents=True, exist_ok=True)
     before = set(finished_episodes(recordings))
-    overrides = _overrides(settings, recordings.resolve(), contract.resolve(), bundle, provider)
+    parameters = _overrides(settings, recordings.resolve(), contract.resolve(), bundle, provider)
     if unsafe_threshold is not None:
         # Named by the person or calibrated for this policy: either way it counts, looser than the contract's or not.
-        overrides["gate"] |= {"unsafe_threshold": float(unsafe_threshold), "allow_looser_threshold": True}
+        parameters["gate"] |= {"unsafe_threshold": float(unsafe_threshold), "allow_looser_threshold": True}
+    for node, further in (overrides or {}).items():
+        parameters.setdefault(node, {}).update(further)
     run = StackRun(
         stack="collect" if bundle is None else "deploy",
         log_directory=log_directory,
         params_file=params_file or default_params_file(),
-        overrides=overrides,
+        overrides=parameters,
         domain=domain,
         timeout_s=settings.patience_s,
     )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -114,12 +117,27 @@ def _versions() -> dict[str, object]:
     return found
 
 
+@contextmanager
+def _without_native_stderr() -> Iterator[None]:
+    """Drop what C code writes to stderr; Python's own warnings go nowhere else either."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def _front_camera(contract: Contract) -> Any:
     """Where the simulated car's front camera sits; None for another robot."""
     if contract.robot_type != "understudy_car":
         return None
     try:
-        from sim.driving.cameras import CAMERAS
+        with _without_native_stderr():  # pybullet greets everybody who imports it
+            from sim.driving.cameras import CAMERAS
     except ImportError:  # scoring a deployment needs no simulator
         return None
     return next(camera for camera in CAMERAS if camera.name == "front")

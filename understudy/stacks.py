@@ -18,7 +18,7 @@ from understudy.ros_environment import node_environment, repository_root
 from understudy.shared_memory import find_leftovers, remove_leftovers
 from understudy.supervisor import ProcessSpec, Supervisor
 
-__all__ = ["STACKS", "StackRun", "default_params_file", "node_command", "run_stack"]
+__all__ = ["STACKS", "Overrides", "StackRun", "default_params_file", "node_command", "run_stack"]
 
 #: Stack name to its nodes; each is the module ``il_nodes.nodes.<node>``.
 STACKS: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -21,13 +21,14 @@ from trajectory_msgs.msg import JointTrajectory
 
 from il_nodes.action_channels import ActionChannels
 from il_nodes.codecs import decode_proposal, header_stamp_ns, import_message_class
+from il_nodes.command_guard import CommandGuard
 from il_nodes.decision import Decision, Driver, Reason
 from il_nodes.diagnostics import diagnostic_array
 from il_nodes.gate import Gate, accepted_threshold
 from il_nodes.gate_status import GateReport, decision_status
 from il_nodes.pacing import DEADLINE_PERIODS, LockStepBarrier, TickGrid
 from il_nodes.qos import LATCHED, RELIABLE
-from il_nodes.ros import UnderstudyNode, ns_to_stamp, qos_profile, run_node
+from il_nodes.ros import SHUTDOWN_TIMEOUT_S, UnderstudyNode, ns_to_stamp, qos_profile, run_node
 from il_nodes.trust import SILENCE_S
 from models.contract import Contract, load_contract
 from models.data import Action, Proposal
@@ -35,9 +36,6 @@ from models.errors import CodecError, DeploymentError
 
 __all__ = ["GateNode", "main"]
 
-#: Discovery takes 0.1 s, and on a busy machine up to 2.5 s (measured at a load of 4 on 2 cores). Who is found to command
-#: the robot within this time was there before, and the gate ends; who comes later makes it halt.
-DISCOVERY_S = 3.0
 #: How often the graph is looked at for a second publisher; the middleware itself takes 0.1 s or so to tell of one.
 GRAPH_POLL_S = 0.1
 #: How long the last stop command may take to be acknowledged before the node ends all the same.
@@ -66,10 +64,13 @@ class GateNode(UnderstudyNode):
         self._grid = TickGrid(self._contract.period_s)
         self._report = GateReport(self._gate)
         self._latched = self._gate.latched
-        self._proposers: set[bytes] = set()
-        self._refuse_until_s = time.monotonic() + DISCOVERY_S
-        self._ending = self._refused = False
+        self._ending = False
         self._connect()
+        if self._gate.halt_duration_s > SHUTDOWN_TIMEOUT_S:
+            self.get_logger().warning(
+                f"by its rate limits the robot takes up to {self._gate.halt_duration_s:.1f} s to halt; told to end, "
+                f"this node has {SHUTDOWN_TIMEOUT_S:.0f} s for that, and then the robot's own watchdog must stop it"
+            )
 
     # -- parameters -----------------------------------------------------------------------------------------------
 
@@ -98,8 +99,8 @@ class GateNode(UnderstudyNode):
 
     def _connect(self) -> None:
         contract, sources = self._contract, self._contract.action_sources
-        self._command_topics = [self.resolve_topic_name(source.channel.topic) for source in sources]
-        self._require_sole_publisher(own=0)
+        commanded = [self.resolve_topic_name(source.channel.topic) for source in sources]
+        self._guard = CommandGuard(self, commanded if self._control else (), contract.gate.proposal_topic)
         self._outputs = [
             self.advertise(
                 source.channel.topic,
@@ -128,26 +129,8 @@ class GateNode(UnderstudyNode):
         if not self._lock_step:
             self._timer = self.steady_timer(contract.period_s, self._late.trigger)
 
-    def _shared_topics(self, own: int) -> list[str]:
-        topics = self._command_topics if self._control else ()
-        return [topic for topic in topics if self.count_publishers(topic) > own]
-
-    def _require_sole_publisher(self, own: int) -> None:
-        """Raise DeploymentError if anybody commands the robot beside this node's ``own`` publishers a topic."""
-        for topic in self._shared_topics(own):
-            self._refused = True
-            infos = self.get_publishers_info_by_topic(topic)
-            names = {f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos}
-            raise DeploymentError(
-                f"{topic} has a publisher already, and only the gate may command the robot",
-                found=", ".join(sorted(names - {self.get_fully_qualified_name()})) or "a second gate",
-                fix="stop that node, or remap its output to the expert's topic; enable_control:=false only watches",
-            )
-
     def _watch_graph(self) -> None:
-        if time.monotonic() < self._refuse_until_s:
-            self._require_sole_publisher(own=1)
-        shared = self._shared_topics(own=1)
+        shared = self._guard.shared_topics()
         if shared and self._gate.fault is None:
             self._gate.raise_fault(Reason.SECOND_PUBLISHER)
             self.get_logger().error(f"halting: a second publisher on {', '.join(shared)}")
@@ -155,11 +138,8 @@ class GateNode(UnderstudyNode):
         elif not shared and self._gate.fault is Reason.SECOND_PUBLISHER:
             self._gate.clear_fault()
             self.get_logger().warning("the second publisher is gone; the expert may drive, the policy stays away")
-        infos = self.get_publishers_info_by_topic(self.resolve_topic_name(self._contract.gate.proposal_topic))
-        proposers = {bytes(info.endpoint_gid) for info in infos}
-        if self._proposers - proposers:
+        if self._guard.proposer_left():
             self._gate.policy_restarted()
-        self._proposers = proposers
 
     # -- what comes in --------------------------------------------------------------------------------------------
 
@@ -254,6 +234,7 @@ class GateNode(UnderstudyNode):
         # The timer's clock and this one round differently.
         if now_s >= self._deadline_s - 1e-3:
             self._report.deadlines += 1
+            self._report.overruns += now_s > self._deadline_s + self._contract.period_s / 2
             self._tick(self._clock_ns(), now_s, None)
 
     def _tick(self, clock_ns: int, received_s: float, stamp_ns: int | None) -> None:
@@ -288,7 +269,7 @@ class GateNode(UnderstudyNode):
 
     def shutdown_gracefully(self) -> None:
         """Ramp down to the stop command before the process ends; in lock-step the robot's time ends with the gate."""
-        self._ending = self._control and not self._lock_step and not self._refused
+        self._ending = self._control and not self._lock_step and not self._guard.refused
         if self._ending:
             self._gate.raise_fault(Reason.SHUTDOWN)
             self._tick(self._clock_ns(), time.monotonic(), None)

@@ -146,6 +146,7 @@ class Track:
         return float(np.min(others)) - self.width_m if others.size else math.inf
 
     def _meets(self, config: TrackConfig) -> bool:
+        # The shapes that are drawn today keep the gap whenever they keep the radius; other ones might not.
         return self.minimum_radius_m >= config.minimum_radius_m and self.gap_m() >= config.clearance_m
 
     def pose_at(self, arc_length_m: float) -> tuple[float, float, float]:

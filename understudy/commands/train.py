@@ -40,8 +40,11 @@ def train(
         ),
     ] = 0.2,
     chunk: Annotated[
-        int, typer.Option(min=1, help="Actions proposed at once: this tick's and the following ones'.")
-    ] = 1,
+        int,
+        typer.Option(
+            min=1, help="Actions proposed at once: this tick's and the following ones', for when an answer comes late."
+        ),
+    ] = 4,
     light: Annotated[
         float, typer.Option(min=0, help="How strongly brightness and contrast are varied; 0 leaves images as they are.")
     ] = 0.1,
