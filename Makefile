@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); sys.exit(0 if ok else "Understudy needs Python 3.11 to 3.13, found %d.%d: call make with PYTHON=python3.11" % sys.version_info[:2])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
 	@echo "Installing into $(VENV) (once; about 2 GB, two minutes) ..."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'setuptools>=68,<80' wheel
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'setuptools>=77,<80' wheel
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'torch==2.13.0'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[ros,sim,train,dev]'
 	@touch $@

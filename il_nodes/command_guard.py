@@ -14,6 +14,10 @@ __all__ = ["CommandGuard"]
 #: command the robot within this time was there before, and the gate refuses; whoever comes later makes it halt. Until
 #: then the gate cannot know of the other one and does command the robot, the expert's wishes included.
 DISCOVERY_S = 3.0
+#: A publisher may be known before the name of its node. The gate is about to end and commands nothing while it waits.
+NAME_WAIT_S = 1.0
+#: What the middleware calls a node whose name it has not heard yet.
+_UNKNOWN = "_NODE_NAME_UNKNOWN_"
 
 
 class CommandGuard:
@@ -59,10 +63,19 @@ class CommandGuard:
     def _require_sole(self, own: int) -> None:
         for topic in self._shared(own):
             self.refused = True
-            infos = self._node.get_publishers_info_by_topic(topic)
-            names = {f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos}
             raise DeploymentError(
                 f"{topic} has a publisher already, and only the gate may command the robot",
-                found=", ".join(sorted(names - {self._node.get_fully_qualified_name()})) or "a second gate",
+                found=", ".join(self._rivals(topic)) or "a node whose name is not known yet",
                 fix="stop that node, or remap its output to the expert's topic; enable_control:=false only watches",
             )
+
+    def _rivals(self, topic: str) -> list[str]:
+        """Full names of the other nodes that publish ``topic``, as far as they become known in time."""
+        deadline_s = time.monotonic() + NAME_WAIT_S
+        while True:
+            infos = self._node.get_publishers_info_by_topic(topic)
+            known = [info for info in infos if info.node_name != _UNKNOWN]
+            names = {f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in known}
+            if len(known) == len(infos) or time.monotonic() > deadline_s:
+                return sorted(names - {self._node.get_fully_qualified_name()})
+            time.sleep(0.02)

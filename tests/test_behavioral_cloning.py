@@ -18,7 +18,7 @@ from models.data import Observation
 from models.episodes import EpisodeDataset
 from models.errors import ContractError, DatasetError, TrainingError
 from models.learners import BehavioralCloning, BehavioralCloningConfig, EpochRecord, SafetyConfig, TrainedPolicy
-from models.learners.behavioral_cloning import _new_policy
+from models.learners.behavioral_cloning import _loss, _new_policy
 from models.learners.samples import TrainingSamples
 from models.policies import Policy
 from models.runtime import PolicyRuntime
@@ -71,7 +71,7 @@ def test_training_leaves_torch_as_it_was(dataset: EpisodeDataset) -> None:
     torch.manual_seed(5)
     expected, threads = torch.rand(1), torch.get_num_threads()
     torch.manual_seed(5)
-    BehavioralCloning(dataclasses.replace(FAST, epochs=1)).fit(dataset)
+    BehavioralCloning(dataclasses.replace(FAST, epochs=1, threads=threads + 1)).fit(dataset)
     assert torch.equal(torch.rand(1), expected)
     assert torch.get_num_threads() == threads
 
@@ -154,6 +154,16 @@ def test_chunks_look_ahead_and_stop_at_the_episode(dataset: EpisodeDataset) -> N
     np.testing.assert_allclose(actions[5], np.asarray(dataset.actions)[5:8], atol=1e-5)
     assert samples.valid[last - 2 : last + 2, :, 0].tolist() == [[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 1]]
     assert samples.valid[-1, :, 0].tolist() == [1, 0, 0]
+
+
+def test_steps_beyond_an_episode_do_not_train(dataset: EpisodeDataset) -> None:
+    """Catches a chunk that learns to stand still at every episode's end."""
+    policy, samples = _samples(dataset, 1 << 30, chunk=3)
+    policy.eval()
+    frames = torch.arange(len(samples))
+    before = _loss(policy, samples, frames, 0.0)
+    samples.targets[samples.valid.squeeze(2) == 0] = 1e3
+    assert torch.equal(_loss(policy, samples, frames, 0.0), before)
 
 
 def test_from_demonstrations_to_a_bundle_that_acts_the_same(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -130,25 +131,39 @@ PolicyRuntime.load(sys.argv[1], provider="auto").warm_up()
 """
 
 IMPORTS = """
-import sys, pkgutil, importlib
-import models.runtime, models.bundle, il_nodes
+import importlib, sys
+import models.runtime, models.bundle
+for name in ("codecs", "observation", "gate", "bag", "nodes.policy", "nodes.gate", "nodes.recorder"):
+    importlib.import_module(f"il_nodes.{name}")
 models.bundle.verify_bundle(sys.argv[1])
 models.runtime.PolicyRuntime.load(sys.argv[1], provider="cpu").warm_up()
-heavy = {"torch", "pybullet", "onnx", "onnxscript", "safetensors", "rclpy"} & set(sys.modules)
+heavy = {"torch", "pybullet", "onnx", "onnxscript", "safetensors"} & set(sys.modules)
 print(",".join(sorted(heavy)) or "none")
 """
 
 
-def _python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _python(program: str, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", program, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.ros
 def test_a_robot_loads_neither_torch_nor_pybullet() -> None:
     """Catches one import in the wrong place: the robot has none of these packages."""
     done = _python(IMPORTS, str(SMALL_BUNDLE))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "none"
+
+
+def test_the_example_for_other_readers_runs(tmp_path: Path) -> None:
+    """Catches a page that describes another file than the exporter writes: its example replays the known answer."""
+    page = (ROOT / "docs" / "bundle.md").read_text(encoding="utf-8")
+    program = page.split("```python")[1].split("```")[0]
+    shutil.copy(SMALL_BUNDLE, tmp_path / "policy.onnx")
+    done = _python(program, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    action_error, unsafe_error = map(float, done.stdout.split())
+    assert max(action_error, unsafe_error) < 1e-4
 
 
 def test_loading_prints_nothing() -> None:

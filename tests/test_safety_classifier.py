@@ -158,6 +158,16 @@ def test_broken_actions_count_as_unsafe(foggy: EpisodeDataset) -> None:
     assert report.recall_at_half > 0.8
 
 
+def test_tau_is_set_on_held_out_episodes(foggy: EpisodeDataset) -> None:
+    """Catches a τ from training frames, where every policy looks better than it is."""
+    policy = _new_policy(foggy, foggy.contract, SMALL)
+    samples = TrainingSamples(foggy, policy, foggy.contract.memory, 1 << 30)
+    held_out = np.isin(samples.episodes, [0, 1, 2, 3])
+    samples.targets[torch.from_numpy(held_out)] += 3.0
+    report = fit_safety_classifier(policy, samples, [0, 1, 2, 3], SafetyConfig(unsafe_share=0.2))
+    assert report.unsafe_share == pytest.approx(0.2, abs=0.06)
+
+
 def test_nothing_finite_is_an_error(foggy: EpisodeDataset) -> None:
     policy = _new_policy(foggy, foggy.contract, SMALL)
     samples = TrainingSamples(foggy, policy, foggy.contract.memory, 1 << 30)

@@ -253,6 +253,17 @@ def test_a_hung_policy_does_not_come_back_by_itself() -> None:
     assert Driver.POLICY in {robot.step().source for _ in range(SETTLE_PROPOSALS)}
 
 
+def test_enabling_after_a_crash_does_not_count_the_silence_before() -> None:
+    """The policy is started again and still loading when it is enabled: its last proposal is old, and that is past."""
+    robot = driven_by_policy()
+    for _ in range(30):
+        robot.step(unsafe=None)
+    assert robot.gate.latched is Reason.POLICY_SILENT
+    robot.gate.enable_policy()
+    assert {robot.step(unsafe=None).latched for _ in range(30)} == {None}
+    assert Driver.POLICY in {robot.step().source for _ in range(SETTLE_PROPOSALS)}
+
+
 def test_silence_after_a_takeover_is_still_a_takeover() -> None:
     robot = driven_by_policy()
     robot.gate.take_over()
