@@ -1,1 +1,4 @@
-"""Contract, episodes, policies, learners, bundle and runtime. Imports neither rclpy nor pybullet; models.runtime and models.contract never torch."""
+"""Contract, episodes, policies, learners, bundle and runtime.
+
+Imports neither rclpy nor pybullet; ``models.runtime`` and ``models.contract`` never load torch.
+"""

@@ -116,7 +116,7 @@ def test_rollouts_decide_when_there_are_any(dataset: EpisodeDataset) -> None:
     assert [record.score for record in trained.curve] == [None, -1.0, None, -2.0, -3.0]
     assert [record.is_best for record in trained.curve] == [False, True, False, False, False]
     kept = trained.policy.state_dict()
-    assert all(torch.equal(kept[name], seen[0][name]) for name in kept)
+    assert all(torch.equal(kept[name], seen[0][name]) for name in kept if not name.startswith("safety."))
     assert not torch.equal(kept["fusion.weight"], seen[2]["fusion.weight"])
 
 
@@ -199,6 +199,8 @@ def test_without_a_classifier_nothing_is_ever_flagged(dataset: EpisodeDataset) -
     trained = BehavioralCloning(dataclasses.replace(FAST, epochs=1, safety=None)).fit(dataset)
     assert trained.safety is None
     assert trained.checkpoint.unsafe_threshold_suggested == 1.0
+    arrays = {key: rows[0] for key, rows in dataset.stack([0]).items()}
+    assert trained.policy.act(arrays)[1] < 1e-6
 
 
 def test_divergence_is_reported(dataset: EpisodeDataset) -> None:

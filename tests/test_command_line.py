@@ -20,15 +20,10 @@ from models.errors import UnderstudyError
 from understudy import doctor
 from understudy.__main__ import run
 from understudy.commands import build_app
-from understudy.console import Console, jsonable
-from understudy.demo import DemoSettings, _Chain
+from understudy.console import Console
 from understudy.drives import DriveSettings, finished_episodes, parse_seeds
-from understudy.goals import Verdict
-from understudy.report.inputs import Goals
 from understudy.ros_environment import repository_root
-from understudy.scores import Evaluation, Interval, Summary
 from understudy.stacks import STACKS, StackRun, node_command, run_stack
-from understudy.workspace import Workspace, fingerprint
 
 DOCUMENTATION = repository_root() / "docs" / "command-line.md"
 
@@ -55,7 +50,7 @@ def commands() -> dict[str, Any]:
     return found
 
 
-# -- errors -----------------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -171,7 +166,7 @@ def test_an_interrupt_is_no_defect(capsys: pytest.CaptureFixture[str], monkeypat
     assert json.loads(capsys.readouterr().out)["exit_code"] == 130
 
 
-# -- help and documentation -------------------------------------------------------------------------------------------
+# -- help and documentation --------------------------------------------------------------------------------------------
 
 
 def test_help_needs_neither_torch_nor_ros() -> None:
@@ -217,7 +212,7 @@ def test_every_exit_code_is_in_the_documentation() -> None:
     assert used | {0, 2, 70, 130} <= documented
 
 
-# -- small things -----------------------------------------------------------------------------------------------------
+# -- small things ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -253,164 +248,7 @@ def test_everybody_who_drives_stops_behind_the_gate() -> None:
         assert nodes[0] == "sim"
 
 
-def test_what_json_cannot_say_becomes_what_it_can() -> None:
-    values = {1: Path("a"), "b": (float("nan"), float("inf"), 0.5), "c": {"d"}, "e": None, "f": True}
-    assert jsonable(values) == {"1": "a", "b": [None, None, 0.5], "c": ["d"], "e": None, "f": True}
-
-
-# -- workspace --------------------------------------------------------------------------------------------------------
-
-
-def test_a_stage_is_current_only_with_the_same_inputs_and_all_outputs(tmp_path: Path) -> None:
-    place = Workspace(tmp_path / "run")
-    assert not place.is_current("train", "a")
-    place.begin("train", [place.checkpoint])
-    assert not place.is_current("train", "")  # begun is not finished
-    place.checkpoint.mkdir()
-    place.finish("train", "a", [place.checkpoint], {"epochs": 3})
-    assert place.is_current("train", "a")
-    assert not place.is_current("train", "b")
-    assert Workspace(tmp_path / "run").stage_result("train") == {"epochs": 3}
-    place.checkpoint.rmdir()
-    assert not place.is_current("train", "a")
-
-
-def test_a_damaged_memory_means_that_nothing_is_current(tmp_path: Path) -> None:
-    place = Workspace(tmp_path)
-    place.finish("train", "a", [], {})
-    (tmp_path / "workspace.json").write_text('{"format": 1, "sta')
-    assert not place.is_current("train", "a")
-
-
-def test_nothing_is_deleted_that_the_workspace_did_not_make(tmp_path: Path) -> None:
-    """Catches `demo --workspace ~/data` wiping recordings of a robot that happen to lie there."""
-    precious = tmp_path / "recordings" / "episode" / "data.mcap"
-    precious.parent.mkdir(parents=True)
-    precious.touch()
-    place = Workspace(tmp_path)
-    place.start_over()
-    with pytest.raises(UnderstudyError, match="was not made by this workspace"):
-        place.begin("record", [place.recordings])
-    assert precious.exists()
-
-
-def test_starting_over_removes_what_stages_made_and_only_that(tmp_path: Path) -> None:
-    place = Workspace(tmp_path / "run")
-    place.begin("export", [place.bundle])
-    place.bundle.touch()
-    (place.path / "notes.txt").touch()
-    place.start_over()
-    assert sorted(path.name for path in place.path.iterdir()) == ["notes.txt"]
-
-
-def test_two_runs_never_share_a_workspace(tmp_path: Path) -> None:
-    with (
-        Workspace(tmp_path).locked(),
-        pytest.raises(UnderstudyError, match="another understudy run") as caught,
-        Workspace(tmp_path).locked(),
-    ):
-        pass
-    assert str(os.getpid()) in str(caught.value)
-    with Workspace(tmp_path).locked():
-        pass
-
-
-def test_a_fingerprint_sees_every_change_and_no_order() -> None:
-    assert fingerprint({"a": 1, "b": (2,)}) == fingerprint({"b": [2], "a": 1})
-    assert len({fingerprint(x) for x in ({"a": 1}, {"a": 2}, {"b": 1}, ["a", 1])}) == 4
-
-
-def test_the_demo_repeats_a_stage_only_when_something_before_it_changed(tmp_path: Path) -> None:
-    place = Workspace(tmp_path)
-    done: list[str] = []
-
-    def go(epochs: int) -> list[str]:
-        done.clear()
-        chain = _Chain(place, Console(json_mode=True), "start", 3)
-        for name, inputs in (("record", 1), ("train", epochs), ("export", 0)):
-            output = tmp_path / name
-
-            def work(name: str = name, output: Path = output) -> dict[str, object]:
-                done.append(name)
-                output.touch()
-                return {"made": name}
-
-            assert chain.run(name, name, [output], work, inputs)["made"] == name
-        assert set(chain.seconds) == {"record", "train", "export"}
-        return list(done)
-
-    assert go(5) == ["record", "train", "export"]
-    assert go(5) == []
-    assert go(6) == ["train", "export"]
-    (tmp_path / "record").unlink()
-    assert go(6) == ["record"]
-
-
-# -- goals ------------------------------------------------------------------------------------------------------------
-
-
-def verdict(**changes: Any) -> Verdict:
-    """A deployment that meets every goal by a hair, apart from the changes."""
-    numbers: dict[str, Any] = {
-        "episodes": 3,
-        "laps_total": 3.0,
-        "laps_minimum": {"track-1001": 1.0, "track-1002": 1.0, "track-1003": 1.0},
-        "off_track": 0,
-        "interventions": 0,
-        "damage": 0.0,
-        "elapsed_s": 60.0,
-        "autonomy": 0.98,
-        "ticks": {"expert": 5, "policy": 95, "halt": 0},
-        "policy_share": 0.95,
-        "policy_share_interval": None,
-        "clean_share": 1.0,
-        "clean_share_interval": Interval(0.4, 1.0),
-        "cross_track_m": None,
-        "speed_m_s": None,
-        "command_age_ms": None,
-        "action_error": {},
-        "hand_overs": 2,
-        "reasons": {},
-    }
-    return Verdict(Evaluation(Summary(**(numbers | changes)), (), ()), DemoSettings().goals)
-
-
-def test_goals_that_are_just_met_are_met() -> None:
-    assert verdict().all_met
-    assert verdict().as_json()["laps"] == 1.0
-
-
-@pytest.mark.parametrize(
-    ("changes", "goal"),
-    [
-        ({"laps_minimum": {"track-1001": 3.0, "track-1002": 0.0}}, "laps"),
-        ({"off_track": 1}, "off_track"),
-        ({"policy_share": 0.949}, "policy_share"),
-        ({"policy_share": None}, "policy_share"),
-        ({"autonomy": 0.979}, "autonomy"),
-        ({"autonomy": None}, "autonomy"),
-    ],
-)
-def test_one_missed_goal_is_named_and_misses_all(changes: dict[str, Any], goal: str) -> None:
-    """Catches a demo that calls itself a success although the expert drove, or one of three tracks was lost."""
-    missed = verdict(**changes)
-    assert not missed.all_met
-    assert [name for name, met in missed.met.items() if not met] == [goal]
-    assert "MISSED" in missed.as_text()
-    assert missed.as_json()["ok"] is False
-
-
-def test_the_quick_demo_still_asks_the_policy_to_drive() -> None:
-    quick, full = DemoSettings.quick(), DemoSettings()
-    assert quick.goals.policy_share >= 0.5
-    for settings in (quick, full):
-        assert not set(settings.demonstrations.tracks) & set(settings.deployment.tracks)
-        assert settings.demonstrations.lock_step
-        assert not settings.deployment.lock_step
-    assert full.goals == Goals(laps=1.0, off_track=0, policy_share=0.95, autonomy=0.98)
-
-
-# -- real runs --------------------------------------------------------------------------------------------------------
+# -- real runs ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

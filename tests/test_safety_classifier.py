@@ -67,10 +67,10 @@ def test_finds_the_planted_hard_region(foggy: EpisodeDataset, trained: TrainedPo
     """Catches a classifier that learned nothing, or the wrong sign: fog is unsafe, a clear road is not."""
     samples = _samples(foggy, trained)
     calibration = np.isin(samples.episodes, _held_out(foggy, trained)[1::2])
-    unsafe, fog = _unsafe(trained, samples) > 0.5, _fog(samples)
-    assert unsafe[fog & calibration].mean() > 0.9
+    probability, fog = _unsafe(trained, samples), _fog(samples) & calibration
     clear = (np.arange(len(samples)) % TICKS < FOG_TICKS.start) & calibration
-    assert unsafe[clear].mean() < 0.2
+    # Share of pairs of a foggy and a clear frame in the right order (the area under the ROC curve).
+    assert (probability[fog][:, None] > probability[clear][None]).mean() > 0.95
 
 
 def test_finds_nothing_where_errors_have_no_pattern(foggy: EpisodeDataset, trained: TrainedPolicy) -> None:
@@ -79,7 +79,7 @@ def test_finds_nothing_where_errors_have_no_pattern(foggy: EpisodeDataset, train
     random = torch.Generator().manual_seed(0)
     samples.targets = samples.targets[torch.randperm(len(samples), generator=random)]
     report = fit_safety_classifier(
-        copy.deepcopy(trained.policy), samples, _held_out(foggy, trained), SafetyConfig(unsafe_share=0.25)
+        copy.deepcopy(trained.policy), samples, _held_out(foggy, trained), SafetyConfig(unsafe_share=0.25), 0.5
     )
     assert report.precision_at_half is None or abs(report.precision_at_half - report.unsafe_share) < 0.15
 
@@ -110,16 +110,32 @@ def test_report_is_what_can_be_counted(foggy: EpisodeDataset, trained: TrainedPo
 
 
 def test_threshold_flags_the_wanted_share(trained: TrainedPolicy) -> None:
-    """Catches a threshold at 0.5 in deployment, which would hand over far too often."""
+    """Catches probabilities inflated by the class weights, with which the gate would hand over far too often."""
     assert trained.safety is not None
+    assert trained.safety.threshold == trained.checkpoint.contract.gate.unsafe_threshold
     assert 0.0 < trained.safety.flagged_share <= 0.05
+
+
+def test_calibration_meets_whatever_threshold_the_robot_has(foggy: EpisodeDataset, trained: TrainedPolicy) -> None:
+    """Catches a shift in the wrong direction, and one that only fits a threshold of 0.5."""
+    samples, held_out = _samples(foggy, trained), _held_out(foggy, trained)
+    calibration = np.isin(samples.episodes, held_out[1::2])
+    shares = []
+    for threshold in (0.2, 0.5, 0.9):
+        policy = copy.deepcopy(trained.policy)
+        report = fit_safety_classifier(policy, samples, held_out, SafetyConfig(), threshold)
+        with torch.inference_mode():
+            found = policy.safety(policy.features(samples.inputs(torch.arange(len(samples))))).numpy()
+        shares.append(float((found[calibration] > threshold).mean()))
+        assert shares[-1] == pytest.approx(report.flagged_share, abs=0.01)
+    assert max(shares) - min(shares) <= 0.01
 
 
 def test_training_it_leaves_the_actions_alone(foggy: EpisodeDataset, trained: TrainedPolicy) -> None:
     """Catches a classifier that trains the policy's features as well."""
     policy = copy.deepcopy(trained.policy)
     before = {name: tensor.clone() for name, tensor in policy.state_dict().items() if not name.startswith("safety.")}
-    fit_safety_classifier(policy, _samples(foggy, trained), _held_out(foggy, trained), SafetyConfig(seed=3))
+    fit_safety_classifier(policy, _samples(foggy, trained), _held_out(foggy, trained), SafetyConfig(seed=3), 0.5)
     after = policy.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -140,7 +156,7 @@ def test_calibration_frames_train_neither_network(foggy: EpisodeDataset, trained
             samples.targets = samples.targets[turned]
             samples.inputs = lambda indices, inputs=inputs, turned=turned: inputs(turned[indices])  # type: ignore[method-assign]
         policy = copy.deepcopy(trained.policy)
-        fit_safety_classifier(policy, samples, held_out, SafetyConfig())
+        fit_safety_classifier(policy, samples, held_out, SafetyConfig(), 0.5)
         weights.append(list(policy.safety.parameters()))
     assert all(torch.equal(first, second) for first, second in zip(*weights, strict=True))
 
@@ -150,7 +166,9 @@ def test_broken_actions_count_as_unsafe(foggy: EpisodeDataset) -> None:
     policy = _new_policy(foggy, foggy.contract, SMALL)
     samples = TrainingSamples(foggy, policy, foggy.contract.memory, 1 << 30)
     samples.targets[torch.from_numpy(_fog(samples))] = float("nan")
-    report = fit_safety_classifier(policy, samples, [0, 1, 2, 3], SafetyConfig(unsafe_share=0.05, deployed_share=0.01))
+    report = fit_safety_classifier(
+        policy, samples, [0, 1, 2, 3], SafetyConfig(unsafe_share=0.05, deployed_share=0.01), 0.5
+    )
     fog_share = _fog(samples).mean()
     assert np.isfinite(report.tau)
     assert report.unsafe_share >= fog_share
@@ -164,7 +182,7 @@ def test_tau_is_set_on_held_out_episodes(foggy: EpisodeDataset) -> None:
     samples = TrainingSamples(foggy, policy, foggy.contract.memory, 1 << 30)
     held_out = np.isin(samples.episodes, [0, 1, 2, 3])
     samples.targets[torch.from_numpy(held_out)] += 3.0
-    report = fit_safety_classifier(policy, samples, [0, 1, 2, 3], SafetyConfig(unsafe_share=0.2))
+    report = fit_safety_classifier(policy, samples, [0, 1, 2, 3], SafetyConfig(unsafe_share=0.2), 0.5)
     assert report.unsafe_share == pytest.approx(0.2, abs=0.06)
 
 
@@ -173,7 +191,7 @@ def test_nothing_finite_is_an_error(foggy: EpisodeDataset) -> None:
     samples = TrainingSamples(foggy, policy, foggy.contract.memory, 1 << 30)
     samples.targets[:] = float("nan")
     with pytest.raises(TrainingError, match="no finite action"):
-        fit_safety_classifier(policy, samples, [0], SafetyConfig())
+        fit_safety_classifier(policy, samples, [0], SafetyConfig(), 0.5)
 
 
 def test_held_out_episodes_are_shared_out_whole() -> None:

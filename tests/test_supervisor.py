@@ -343,3 +343,13 @@ def test_a_run_leaves_the_ports_of_other_domains_alone(segment: Path) -> None:
         assert port in shared_memory.find_leftovers(domain=200).files
     finally:
         port.unlink()
+
+
+def test_a_segment_that_is_opened_while_it_is_being_removed_keeps_its_name(segment: Path) -> None:
+    """Catches the race of two runs on one machine: one cleans up a port at the moment when the other opens it."""
+    found = shared_memory.find_leftovers()
+    own = tuple(path for path in found.files if path.name.startswith(segment.name))
+    with segment.open("rb"):  # opened between the look and the deletion
+        assert shared_memory.remove_leftovers(shared_memory.Leftovers(own, 0)) == 1  # its lock file, which nobody has
+        assert segment.stat().st_size == 4096
+    assert not list(segment.parent.glob(f".understudy-*{segment.name}*"))

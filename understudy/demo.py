@@ -179,18 +179,14 @@ def _judge(
     """Score and report; always anew, for both take seconds and goals may have changed."""
     console.headline("6/7  the drives are scored")
     started = time.monotonic()
-    workspace.begin("evaluate", [workspace.evaluation])
     verdict = stages.evaluate(settings.goals)
     chain.seconds["evaluate"] = time.monotonic() - started
-    workspace.finish("evaluate", "", [workspace.evaluation], {})
 
     console.headline("7/7  a report is written")
     started = time.monotonic()
-    workspace.begin("report", [workspace.report])
     times = tuple(Stage(name, seconds) for name, seconds in chain.seconds.items())
     path = stages.report(verdict, "The simulated car learns to drive", command, times)
     chain.seconds["report"] = time.monotonic() - started
-    workspace.finish("report", "", [workspace.report], {})
     return DemoResult(verdict, path, chain.seconds, tuple(chain.reused))
 
 

@@ -118,7 +118,7 @@ def drive(
     before = set(finished_episodes(recordings))
     parameters = _overrides(settings, recordings.resolve(), contract.resolve(), bundle, provider)
     if unsafe_threshold is not None:
-        # Named by the person or calibrated for this policy: either way it counts, looser than the contract's or not.
+        # Named by the person, so it counts, looser than the contract's or not.
         parameters["gate"] |= {"unsafe_threshold": float(unsafe_threshold), "allow_looser_threshold": True}
     for node, further in (overrides or {}).items():
         parameters.setdefault(node, {}).update(further)

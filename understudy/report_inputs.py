@@ -101,7 +101,7 @@ def _facts(workspace: Workspace, contract: Contract) -> Mapping[str, Mapping[str
             "learner": metadata.learner.get("name", "unknown"),
             "dataset": metadata.dataset_hash[:16],
             "difference to torch": f"{metadata.parity.action:.1e}",
-            "suggested threshold": f"{metadata.unsafe_threshold_suggested:.3f}",
+            "calibrated to threshold": f"{metadata.unsafe_threshold_suggested:.3f}",
             "size": f"{workspace.bundle.stat().st_size / 1024:.0f} KiB",
         }
     return facts

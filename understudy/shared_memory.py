@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from understudy.domains import FIRST_PORT, PORTS_PER_DOMAIN
 __all__ = ["Leftovers", "find_leftovers", "remove_leftovers"]
 
 SHARED_MEMORY = Path("/dev/shm")
-_NAME = re.compile(r"^(?:sem\.)?(fast(?:rtps|dds)_(?:port(\d+)|[0-9a-f]+))(?:_el|_sl|_mutex)?$")
+_ASIDE = re.compile(r"^\.understudy-\d+-")
+_NAME = re.compile(r"^(?:\.understudy-\d+-)?(?:sem\.)?(fast(?:rtps|dds)_(?:port(\d+)|[0-9a-f]+))(?:_el|_sl|_mutex)?$")
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,15 @@ def find_leftovers(folder: Path = SHARED_MEMORY, domain: int | None = None) -> L
 
     Args:
         folder: the shared memory's mount point.
-        domain: leave alone the ports of every other domain: one may be opened again while this looks at it.
+        domain: leave alone the ports of every other domain. (Ports below 7400 belong to none.)
     """
     groups: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*fast*")):
         match = _NAME.match(path.name)
         if match is None or not _is_own(path):
             continue
-        port = int(match.group(2)) if match.group(2) else None
-        if port is not None and domain is not None and (port - FIRST_PORT) // PORTS_PER_DOMAIN != domain:
+        port = int(match.group(2) or 0)
+        if domain is not None and port >= FIRST_PORT and (port - FIRST_PORT) // PORTS_PER_DOMAIN != domain:
             continue
         groups.setdefault(match.group(1), []).append(path)
     # Files first, processes second: a file's maker has it open from before it is listed.
@@ -58,14 +60,26 @@ def find_leftovers(folder: Path = SHARED_MEMORY, domain: int | None = None) -> L
 
 
 def remove_leftovers(leftovers: Leftovers) -> int:
-    """Delete what was found; the number of files that went. One that is gone already is no error."""
-    removed = 0
+    """Delete what was found; the number of files that went. One that is gone already is no error.
+
+    A port may be opened again between a look and a deletion, and whoever opened it would then wait at a port that
+    nobody else can find. So files are renamed first and looked at once more; one that is in use gets its name back.
+    """
+    moved: dict[Path, Path] = {}
     for path in leftovers.files:
-        try:
-            path.unlink()
-        except OSError:
-            continue
-        removed += 1
+        aside = path.with_name(f".understudy-{os.getpid()}-{_ASIDE.sub('', path.name)}")
+        with suppress(OSError):
+            path.rename(aside)
+            moved[aside] = path
+    used = _files_in_use(leftovers.files[0].parent) if moved else set()
+    removed = 0
+    for aside, path in moved.items():
+        is_used = str(aside) in used or _is_locked(aside)
+        with suppress(OSError):
+            if is_used:
+                os.link(aside, path)  # refuses to replace one that was made meanwhile
+            aside.unlink()
+            removed += not is_used
     return removed
 
 

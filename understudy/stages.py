@@ -92,6 +92,7 @@ class Stages:
             raise RecordingError(f"there are no recordings in {folder}", fix='make some with "understudy record"')
         from il_nodes.dataset_builder import build_dataset
 
+        self.workspace.claim("build", [self.workspace.dataset])
         new = self.workspace.path / "dataset.new"
         _remove(new)
         with self._console.progress("building the dataset", len(bags)) as progress:
@@ -117,6 +118,7 @@ class Stages:
                 progress.update(record.epoch, epochs, loss)
 
             trained = BehavioralCloning(config).fit(dataset, show)
+        self.workspace.claim("train", [self.workspace.checkpoint])
         _remove(self.workspace.checkpoint)
         trained.save(self.workspace.checkpoint)
         best = min(trained.curve, key=lambda record: record.validation_loss)
@@ -127,13 +129,15 @@ class Stages:
             "validation_loss": best.validation_loss,
             "error": trained.error,
             "constant_error": trained.constant_error,
-            "unsafe_threshold_suggested": trained.checkpoint.unsafe_threshold_suggested,
+            "unsafe_threshold": trained.checkpoint.unsafe_threshold_suggested,
         }
 
     def export(self, bundle: Path | None = None) -> Facts:
         """Write the checkpoint as one ``policy.onnx``, compared with torch and read back."""
         from models.bundle import export_bundle
 
+        if bundle is None:
+            self.workspace.claim("export", [self.workspace.bundle])
         with self._console.progress("exporting"):
             report = export_bundle(self.workspace.checkpoint, bundle or self.workspace.bundle)
         return asdict(report)
@@ -151,8 +155,8 @@ class Stages:
             settings: what is driven.
             bundle: the policy.
             provider: where it computes: auto, cpu or cuda.
-            unsafe_threshold: unsafe probability above which the expert drives; None takes the one that was chosen for
-                this policy on episodes that it was not trained on.
+            unsafe_threshold: unsafe probability above which the expert drives; None takes the contract's, to which the
+                policy's classifier was calibrated.
         """
         from models.bundle import inspect_bundle, require_contract
 
@@ -160,7 +164,8 @@ class Stages:
         contract.require_limits()
         found = inspect_bundle(bundle)
         require_contract(found, contract)
-        threshold = found.metadata.unsafe_threshold_suggested if unsafe_threshold is None else unsafe_threshold
+        threshold = contract.gate.unsafe_threshold if unsafe_threshold is None else unsafe_threshold
+        self.workspace.claim("deploy", [self.workspace.deployment])
         new = self.workspace.path / "deployment.new"
         _remove(new)
         with self._console.progress("deploying", len(settings.tracks)) as progress:
@@ -172,7 +177,7 @@ class Stages:
                 contract=self.contract_file,
                 bundle=bundle,
                 provider=provider,
-                unsafe_threshold=threshold,
+                unsafe_threshold=unsafe_threshold,
                 params_file=self._params_file,
                 domain=self._domain,
             )
@@ -192,6 +197,7 @@ class Stages:
             )
         with self._console.progress("scoring"):
             verdict = Verdict(evaluate(bags), goals)
+        self.workspace.claim("evaluate", [self.workspace.evaluation])
         self.workspace.evaluation.mkdir(exist_ok=True)
         (self.workspace.evaluation / "scores.json").write_text(verdict.evaluation.to_json())
         return verdict
@@ -201,6 +207,7 @@ class Stages:
         from understudy.report import write_report
         from understudy.report_inputs import gather
 
+        self.workspace.claim("report", [self.workspace.report])
         with self._console.progress("writing the report"):
             inputs = gather(self.workspace, self.contract(), verdict, title=title, command=command, stages=stages)
             return write_report(self.workspace.report, inputs)

@@ -115,8 +115,7 @@ class Workspace:
         entry = self._state().get(stage)
         if entry is None or entry.get("inputs") != inputs:
             return False
-        outputs = entry.get("outputs")
-        return isinstance(outputs, list) and all((self.path / str(name)).exists() for name in outputs)
+        return all((self.path / str(name)).exists() for name in _listed(entry))
 
     def stage_result(self, stage: str) -> dict[str, object]:
         """What ``finish`` was given for a finished stage; empty for one that is not."""
@@ -127,18 +126,22 @@ class Workspace:
         """Take away what an earlier run of a stage made, and note that a new one is under way.
 
         Raises:
-            UnderstudyError: something lies where the outputs will go that no run of this workspace made.
+            UnderstudyError: something lies where the outputs will go that no stage of this workspace made.
         """
-        state = self._state()
-        if stage not in state:
-            for path in outputs:
-                if path.exists():
-                    raise UnderstudyError(
-                        f"{path} was not made by this workspace and will not be deleted",
-                        fix="move it away, or choose another folder with --workspace",
-                    )
+        self.claim(stage, outputs)
         for path in outputs:
             _delete(path)
+
+    def claim(self, stage: str, outputs: Sequence[Path]) -> None:
+        """Note that a stage is about to replace its outputs, without deleting them yet; raises like ``begin``."""
+        state = self._state()
+        known = {str(name) for entry in state.values() for name in _listed(entry)}
+        for path in outputs:
+            if path.exists() and str(path.relative_to(self.path)) not in known:
+                raise UnderstudyError(
+                    f"{path} was not made by a stage of this workspace and will not be replaced",
+                    fix="move it away, or choose another folder with --workspace",
+                )
         state[stage] = {"inputs": "", "outputs": self._names(outputs), "result": {}}
         self._write(state)
 
@@ -159,8 +162,7 @@ class Workspace:
     def start_over(self) -> None:
         """Delete everything that the stages of this workspace made; what somebody else put here stays."""
         for entry in self._state().values():
-            outputs = entry.get("outputs")
-            for name in outputs if isinstance(outputs, list) else []:
+            for name in _listed(entry):
                 _delete(self.path / str(name))
         _delete(self._state_file)
 
@@ -186,6 +188,12 @@ class Workspace:
             file.write(f"{os.getpid()}\n")
             file.flush()
             yield
+
+
+def _listed(entry: Mapping[str, object]) -> list[object]:
+    """The outputs that an entry of ``workspace.json`` names."""
+    outputs = entry.get("outputs")
+    return outputs if isinstance(outputs, list) else []
 
 
 def _delete(path: Path) -> None:

@@ -59,7 +59,7 @@ class BundleMetadata:
         learner: name and options of what trained it.
         dataset_hash: of the dataset it was trained on.
         opset: version of the ONNX operator set.
-        unsafe_threshold_suggested: above this unsafe probability the expert should drive; chosen on held-out frames.
+        unsafe_threshold_suggested: above this unsafe probability the expert should drive; what it was calibrated to.
             1.0 when no safety classifier was trained: then nothing is ever above it.
         parity: measured at export.
         known_answer: inputs and outputs to replay at load.

@@ -17,7 +17,7 @@ from models.augment import vary_light
 from models.contract import Contract
 from models.episodes import EpisodeDataset
 from models.errors import TrainingError
-from models.learners.safety import SafetyConfig, fit_safety_classifier
+from models.learners.safety import SafetyConfig, SafetyReport, fit_safety_classifier
 from models.learners.samples import TrainingSamples, in_batches
 from models.learners.trained import EpochRecord, TrainedPolicy
 from models.policies import Policy, PolicyConfig, PolicySpecification, Scaling, StreamShape
@@ -51,7 +51,7 @@ class BehavioralCloningConfig:
     light: float = 0.1
     # Every so many epochs the `evaluate` callback of `fit` drives the policy, where one is given.
     evaluate_every: int = 5
-    # SafeDAgger's classifier; None leaves it untrained, and the bundle then suggests a threshold of 1: never unsafe.
+    # SafeDAgger's classifier; None leaves it out: nothing is ever unsafe.
     safety: SafetyConfig | None = field(default_factory=SafetyConfig)
     # Of the initial weights, the order of frames, the split and the augmentation.
     seed: int = 0
@@ -123,7 +123,7 @@ class BehavioralCloning:
             policy = _new_policy(dataset, contract, config.policy)
             samples = TrainingSamples(dataset, policy, contract.memory, config.preload_bytes)
             curve = self._train(policy, samples, held_out, progress, evaluate)
-            safety = fit_safety_classifier(policy, samples, held_out, config.safety) if config.safety else None
+            safety = self._fit_safety(policy, samples, held_out, contract.gate.unsafe_threshold)
             error, constant_error = _errors(policy, samples, held_out)
         policy.eval()
         checkpoint = Checkpoint(
@@ -144,6 +144,14 @@ class BehavioralCloning:
             constant_error=constant_error,
             safety=safety,
         )
+
+    def _fit_safety(
+        self, policy: Policy, samples: TrainingSamples, held_out: Sequence[int], threshold: float
+    ) -> SafetyReport | None:
+        if self.config.safety is None:
+            policy.safety.mute()
+            return None
+        return fit_safety_classifier(policy, samples, held_out, self.config.safety, threshold)
 
     def _train(
         self,

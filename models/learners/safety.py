@@ -3,10 +3,15 @@
 A frame is *safe*, ``c*(π, o) = 1``, iff ``‖π(o) - π*(o)‖² ≤ τ`` with actions in normalised units. The policy trains on
 one part of the episodes and the classifier on all of them, so that it also sees errors on episodes which the policy
 has not: on its own training data a policy looks safer than it is.
+
+Class weights inflate the probabilities, so the classifier is calibrated afterwards: its log-odds are shifted by a
+constant until the robot's own threshold (``gate.threshold`` of the contract) flags the wanted share of held-out frames.
+Every bundle of a robot then means the same by that threshold, and the gate needs to know nothing about the bundle.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,8 +41,9 @@ class SafetyConfig:
 
     # Share of held-out frames that count as unsafe: it sets τ. About 20 % is the paper's choice for its first round.
     unsafe_share: float = 0.2
-    # Share of held-out frames that the suggested threshold flags. Far below unsafe_share: the classifier must learn
-    # from many examples of relative weakness, but a good policy should not hand over every fifth frame.
+    # Share of held-out frames that the contract's threshold flags after calibration. Far below unsafe_share: the
+    # classifier must learn from many examples of relative weakness, but a good policy should not hand over every fifth
+    # frame.
     deployed_share: float = 0.02
     # Passes over all frames' features; the network is tiny and they are computed once.
     epochs: int = 30
@@ -64,11 +70,11 @@ class SafetyReport:
         tau: τ, the largest squared error (normalised units) that counts as safe.
         unsafe_share: of calibration frames that are unsafe; the precision of flagging at random.
         calibration_frames: how many there were.
-        threshold: the suggested one: ``unsafe_probability`` above it is flagged.
+        threshold: of the robot's gate, to which the classifier was calibrated: a probability above it is flagged.
         flagged_share: of calibration frames above it.
         precision: of the flagged frames, the share that is unsafe; ``None`` when none is flagged.
         recall: of the unsafe frames, the share that is flagged; ``None`` when none is unsafe.
-        precision_at_half: the same with the threshold at 0.5, where the classes weigh the same.
+        precision_at_half: the same before calibration with the threshold at 0.5, where the classes weigh the same.
         recall_at_half: the same.
     """
 
@@ -84,15 +90,16 @@ class SafetyReport:
 
 
 def fit_safety_classifier(
-    policy: Policy, samples: TrainingSamples, held_out: Sequence[int], config: SafetyConfig
+    policy: Policy, samples: TrainingSamples, held_out: Sequence[int], config: SafetyConfig, threshold: float
 ) -> SafetyReport:
-    """Train ``policy.safety`` in place; nothing else of the policy changes.
+    """Train and calibrate ``policy.safety`` in place; nothing else of the policy changes.
 
     Args:
         policy: already trained, on none of the held-out episodes.
         samples: every frame, of training and held-out episodes.
         held_out: numbers of the episodes on which the policy was *not* trained.
         config: see ``SafetyConfig``.
+        threshold: of the robot's gate, in [0, 1].
     """
     features, errors = _features_and_errors(policy, samples)
     fitted, calibration = _split_held_out(samples.episodes, held_out, samples.frames)
@@ -105,8 +112,18 @@ def fit_safety_classifier(
     unsafe = ~(errors <= tau)
     _train(policy, features[fitted], torch.from_numpy(unsafe[fitted]), config)
     with torch.inference_mode():
-        probability = policy.safety(features[calibration]).numpy()
-    return _report(probability, unsafe[calibration], tau, config)
+        weighted = policy.safety(features[calibration]).numpy()
+    flagging = float(np.quantile(weighted, 1.0 - config.deployed_share, method="higher"))
+    policy.safety.shift(_log_odds(threshold) - _log_odds(flagging))
+    with torch.inference_mode():
+        flagged = policy.safety(features[calibration]).numpy() > threshold
+    return _report(weighted, flagged, unsafe[calibration], tau, threshold)
+
+
+def _log_odds(probability: float) -> float:
+    """Of a probability, kept away from 0 and 1 by what float32 can still tell apart from them."""
+    kept = min(max(probability, 1e-6), 1.0 - 1e-6)
+    return math.log(kept / (1.0 - kept))
 
 
 def _features_and_errors(policy: Policy, samples: TrainingSamples) -> tuple[Tensor, npt.NDArray[np.float64]]:
@@ -169,11 +186,11 @@ def _train(policy: Policy, features: Tensor, unsafe: Tensor, config: SafetyConfi
             optimiser.step()
 
 
-def _report(probability: npt.NDArray[np.float32], unsafe: BoolArray, tau: float, config: SafetyConfig) -> SafetyReport:
-    threshold = float(np.quantile(probability, 1.0 - config.deployed_share, method="higher"))
-    flagged = probability > threshold
+def _report(
+    weighted: npt.NDArray[np.float32], flagged: BoolArray, unsafe: BoolArray, tau: float, threshold: float
+) -> SafetyReport:
     precision, recall = _precision_recall(flagged, unsafe)
-    precision_at_half, recall_at_half = _precision_recall(probability > 0.5, unsafe)
+    precision_at_half, recall_at_half = _precision_recall(weighted > 0.5, unsafe)
     return SafetyReport(
         tau=tau,
         unsafe_share=float(unsafe.mean()),

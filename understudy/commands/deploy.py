@@ -62,7 +62,7 @@ ThresholdOption = Annotated[
         min=0,
         max=1,
         help="Unsafe probability above which the expert drives.",
-        show_default="what training chose for this policy on episodes that it was not trained on",
+        show_default="gate.threshold of the contract, to which the policy was calibrated",
     ),
 ]
 
