@@ -45,6 +45,8 @@ SYNC_S = 1.0
 #: Bytes after which a chunk is closed early; MCAP's usual size, small enough to seek in.
 CHUNK_BYTES = 1 << 20
 
+#: The longest file name of Linux' file systems.
+_MAX_NAME = 255
 _EPISODE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 #: Written instead of the library's version, so that an upgrade does not change the bytes of equal recordings.
 _LIBRARY = "understudy"
@@ -346,9 +348,10 @@ class BagWriter:
 
 
 def _check_episode_id(episode_id: str) -> None:
-    if not _EPISODE_ID.fullmatch(episode_id) or episode_id.endswith(PARTIAL_SUFFIX):
+    too_long = len(mcap_name(episode_id)) > _MAX_NAME
+    if too_long or not _EPISODE_ID.fullmatch(episode_id) or episode_id.endswith(PARTIAL_SUFFIX):
         raise RecordingError(
             "this episode id cannot be a folder's name",
             found=repr(episode_id),
-            expected=f"letters, digits and ._- only, not ending in {PARTIAL_SUFFIX}",
+            expected=f"at most {_MAX_NAME - len(mcap_name(''))} letters, digits and ._-, not ending in {PARTIAL_SUFFIX}",
         )

@@ -119,9 +119,12 @@ class Gate:
         self._trust.refuse(reason)
         self.counts[f"refused.{reason}"] += 1
 
-    def start_episode(self) -> None:
-        """A new episode began or one ended: nothing from before it counts any more. Latches stay."""
-        self._trust.restart()
+    def start_episode(self, stamp_ns: int = 0) -> None:
+        """A new episode began or one ended at ``stamp_ns``: no proposal from before it counts any more.
+
+        Latches stay, and so does the expert's command: whoever may publish episodes must not lock the expert out.
+        """
+        self._trust.restart(stamp_ns)
 
     def enable_policy(self) -> Reason | None:
         """Let the policy drive again, after a latch too; the reason if that is refused."""

@@ -22,6 +22,9 @@ from models.errors import RecordingError
 __all__ = ["ChunkContent", "DamageError", "read_chunk", "read_metadata", "read_records"]
 
 MAGIC = b"\x89MCAP0\r\n"
+#: The writer closes a chunk at 1 MiB, so a larger one holds a single message more. A few compressed bytes can announce
+#: any size; what is refused here would only fill the memory.
+MAX_CHUNK_BYTES = 1 << 28
 METADATA, CHUNK, DATA_END = 0x0C, 0x06, 0x0F
 _SCHEMA, _CHANNEL, _MESSAGE = 0x03, 0x04, 0x05
 
@@ -92,6 +95,8 @@ def read_chunk(body: bytes) -> ChunkContent:
     """Unpack a chunk record. Raises DamageError when it does not match its checksum."""
     try:
         chunk: Any = Chunk.read(ReadDataStream(BytesIO(body)))
+        if chunk.uncompressed_size > MAX_CHUNK_BYTES:
+            raise DamageError(f"a chunk announces {chunk.uncompressed_size} bytes, more than {MAX_CHUNK_BYTES}")
         content = _decompress(chunk.compression, chunk.data, chunk.uncompressed_size)
         if len(content) != chunk.uncompressed_size:
             raise DamageError("a chunk has another size than it says")
@@ -107,6 +112,9 @@ def read_chunk(body: bytes) -> ChunkContent:
 
 def _decompress(compression: str, data: bytes, size: int) -> bytes:
     if compression == "zstd":
+        # A frame that says its size is unpacked to that size, whatever max_output_size allows.
+        if zstandard.frame_content_size(data) not in (-1, size):
+            raise DamageError("a chunk has another size than it says")
         return bytes(zstandard.decompress(data, max_output_size=size))
     if compression:
         raise DamageError(f"a chunk is compressed by an unknown method {compression!r}")

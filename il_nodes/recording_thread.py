@@ -140,13 +140,29 @@ class RecordingThread:
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:
-            if isinstance(task, Stamped):
-                self._write(task)
-                self._room.release()
-            elif isinstance(task, _Open):
-                self._open(task.episode_id)
-            else:
-                self._close(task)
+            try:
+                if isinstance(task, Stamped):
+                    self._write(task)
+                elif isinstance(task, _Open):
+                    self._open(task.episode_id)
+                else:
+                    self._close(task)
+            except Exception as error:
+                # A folder that was deleted, a disk that was unplugged, a defect: one episode is lost and said to be. A
+                # thread that died of it would record nothing from then on, and in lock-step stop the run for good.
+                bag, self._bag = self._bag, None
+                if bag is not None:
+                    bag.abort()
+                end_ns = task.end_ns if isinstance(task, _Close) else 0
+                self._report("failed", f"recording {self._name} failed: {type(error).__name__}: {error}", end_ns)
+            finally:
+                if isinstance(task, Stamped):
+                    self._room.release()
+
+    @property
+    def _name(self) -> str:
+        """The episode's id as it may stand in a log: it came over the wire."""
+        return self._episode_id if self._episode_id.isprintable() else repr(self._episode_id)
 
     def _open(self, episode_id: str) -> None:
         self._episode_id = episode_id
@@ -154,9 +170,9 @@ class RecordingThread:
         try:
             self._bag = self._open_bag(episode_id)
         except RecordingError as error:
-            self._report("failed", f"episode {episode_id} is not recorded: {error}")
+            self._report("failed", f"episode {self._name} is not recorded: {error}")
             return
-        self._report("opened", f"recording {episode_id}")
+        self._report("opened", f"recording {self._name}")
 
     def _write(self, message: Stamped) -> None:
         if self._bag is None:
@@ -167,25 +183,25 @@ class RecordingThread:
         except RecordingError as error:
             bag, self._bag = self._bag, None
             bag.abort()
-            self._report("failed", f"episode {self._episode_id} was closed early: {error}")
+            self._report("failed", f"episode {self._name} was closed early: {error}")
 
     def _close(self, task: _Close) -> None:
         bag, self._bag = self._bag, None
         if bag is None:
             # Refused, or closed early: whoever waits for the end must still hear of it.
-            self._report("closed", f"nothing left to close of {self._episode_id}", task.end_ns)
+            self._report("closed", f"nothing left to close of {self._name}", task.end_ns)
             return
         if task.outcome == DISCARDED:
             bag.discard()
-            self._report("closed", f"discarded {self._episode_id}", task.end_ns)
+            self._report("closed", f"discarded {self._name}", task.end_ns)
             return
         try:
             bag.close(task.outcome, task.quarantine)
         except RecordingError as error:
-            self._report("failed", f"episode {self._episode_id} could not be closed: {error}", task.end_ns)
+            self._report("failed", f"episode {self._name} could not be closed: {error}", task.end_ns)
             return
         count = sum(self.written.values())
-        self._report("closed", f"recorded {self._episode_id}: {count} messages, {task.outcome}", task.end_ns)
+        self._report("closed", f"recorded {self._name}: {count} messages, {task.outcome}", task.end_ns)
 
     def _report(self, kind: Literal["opened", "closed", "failed"], message: str, end_ns: int = 0) -> None:
         self._events.put(RecordingEvent(kind, self._episode_id, message, end_ns))

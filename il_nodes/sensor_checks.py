@@ -84,7 +84,8 @@ class SensorChecks:
         if self._newest_ns[topic] - changed_ns < self._frozen_after_ns:
             return False
         others = [other_ns for other, other_ns in self._changed_ns.items() if other != topic]
-        return not others or max(others) > changed_ns
+        # As much later as it has to stand still: a robot that comes to rest stops all its sensors, one after the other.
+        return not others or max(others) - changed_ns >= self._frozen_after_ns
 
     def problem(self, observation: Observation) -> str:
         """Why no policy may act on this observation; empty if it may."""

@@ -29,6 +29,7 @@ SETTLE_PROPOSALS = 3
 FUTURE_PERIODS = 1.5
 #: Ages are differences of large floats, and limits are often whole ticks: an age of exactly the limit must pass.
 ROUNDING_S = 1e-6
+_BEGINNING_OF_TIME_NS = -(2**63)
 
 Message = TypeVar("Message", Action, Proposal)
 
@@ -107,15 +108,22 @@ class PolicyTrust:
         self.unsafe = UnsafeMonitor(unsafe_threshold, spec.hysteresis, spec.dwell_s)
         self.latch: Reason | None = None if enabled else Reason.DISABLED
         self.human = False
+        self._armed = False
         self.restart()
 
-    def restart(self) -> None:
-        """Forget every proposal and what was concluded from it (new episode, clock jump). Latches stay."""
+    def restart(self, begin_ns: int = _BEGINNING_OF_TIME_NS) -> None:
+        """Forget every proposal and what was concluded from it (new episode, clock jump). Latches stay.
+
+        So does that there was a proposal at all: a process that is replaced between two episodes is replaced.
+
+        Args:
+            begin_ns: proposals stamped before it come from before, and change nothing when they arrive.
+        """
+        self._begin_ns = begin_ns
         self.newest: Received[Proposal] | None = None
         self.unsafe.reset()
         self._trouble: Reason | None = Reason.PROPOSAL_MISSING
         self._to_settle = 1
-        self._armed = False
         self._limited_in_a_row = 0
         self._benched_until_s = -math.inf
 
@@ -123,6 +131,8 @@ class PolicyTrust:
 
     def offer(self, proposal: Proposal, clock_ns: int, now_s: float) -> Reason | None:
         """Take a proposal in; the reason if it is refused, and then the policy is not trusted for a while."""
+        if proposal.stamp_ns < self._begin_ns:
+            return Reason.PROPOSAL_STALE  # it was on its way when the episode began: no fault of the policy
         refusal = self._refusal(proposal, clock_ns)
         if refusal is not None:
             self.refuse(refusal)

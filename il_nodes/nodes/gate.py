@@ -28,7 +28,7 @@ from il_nodes.gate import Gate, accepted_threshold
 from il_nodes.gate_status import GateReport, decision_status
 from il_nodes.pacing import DEADLINE_PERIODS, LockStepBarrier, TickGrid
 from il_nodes.qos import LATCHED, RELIABLE
-from il_nodes.ros import SHUTDOWN_TIMEOUT_S, UnderstudyNode, ns_to_stamp, qos_profile, run_node
+from il_nodes.ros import SHUTDOWN_TIMEOUT_S, UnderstudyNode, ns_to_stamp, qos_profile, run_node, stamp_to_ns
 from il_nodes.trust import SILENCE_S
 from models.contract import Contract, load_contract
 from models.data import Action, Proposal
@@ -149,7 +149,7 @@ class GateNode(UnderstudyNode):
     def _on_episode(self, header: Any) -> None:
         # In lock-step this may overtake the tick before it or not, and both runs must decide alike.
         if not self._lock_step:
-            self._gate.start_episode()
+            self._gate.start_episode(stamp_to_ns(header.stamp))
 
     def _on_expert(self, index: int, cdr: bytes) -> None:
         received_s, clock_ns = time.monotonic(), self._clock_ns()
