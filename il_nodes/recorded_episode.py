@@ -21,6 +21,8 @@ __all__ = ["DECISION_TOPIC", "EPISODE_TOPIC", "RecordedEpisode", "needed_topics"
 
 EPISODE_TOPIC = "/episode"
 DECISION_TOPIC = "/gate/decision"
+#: What reading bytes that are no whole message raises; a recording holds them as they came.
+_MALFORMED = (CodecError, struct.error, ValueError, IndexError)
 
 
 @dataclass(frozen=True)
@@ -188,8 +190,11 @@ def _episode_starts(reader: BagReader) -> list[tuple[int, str]]:
         return []
     starts = []
     for _, _, cdr in reader.messages([EPISODE_TOPIC]):
-        cursor = CdrCursor(cdr)
-        stamp_ns, episode_id = cursor.time_ns(), cursor.string()
+        try:
+            cursor = CdrCursor(cdr)
+            stamp_ns, episode_id = cursor.time_ns(), cursor.string()
+        except _MALFORMED as error:
+            raise _unreadable(EPISODE_TOPIC, cdr, error) from error
         if episode_id:  # an empty one is an episode's end
             starts.append((stamp_ns, episode_id))
     return sorted(starts)
@@ -209,7 +214,10 @@ def _commands(
     recorded = [topic for topic in (*by_topic, DECISION_TOPIC) if reader.counts.get(topic)]
     for topic, log_time_ns, cdr in reader.messages(recorded):
         if topic == DECISION_TOPIC:
-            drivers.add(*_decision(cdr))
+            try:
+                drivers.add(*_decision(cdr))
+            except _MALFORMED as error:
+                raise _unreadable(DECISION_TOPIC, cdr, error) from error
             continue
         for source, series in by_topic[topic]:
             try:
@@ -230,6 +238,10 @@ def _commands(
         driver,
         first_error,
     )
+
+
+def _unreadable(topic: str, cdr: bytes, error: Exception) -> RecordingError:
+    return RecordingError(f"a message on {topic} cannot be read", found=f"{len(cdr)} bytes: {error}")
 
 
 def _decode_command(cdr: bytes, source: Source) -> npt.NDArray[np.generic]:

@@ -103,6 +103,17 @@ def test_a_scripted_recording_gets_the_scores_it_was_written_with(tmp_path: Path
     assert total.policy_share == score.policy_share
 
 
+def test_what_the_gate_does_after_the_last_tick_is_not_scored(tmp_path: Path) -> None:
+    """Would catch halts while the bag is being closed that count against the policy: nothing is driven by then."""
+    end_ns = START_NS + (len(DRIVERS) - 1) * PERIOD_NS
+    behind = [
+        decision(stamp_ns, driver, "expert_stale")
+        for stamp_ns, driver in ((end_ns, "expert"), (end_ns + 1_000_000, "halt"), (end_ns + PERIOD_NS, "halt"))
+    ]
+    (score,) = evaluate([write_bag(tmp_path, "episode-1", [*scripted(), *behind])]).episodes
+    assert score.ticks == {"expert": 2, "policy": 10, "halt": 0}
+
+
 def test_hand_overs_say_when_where_who_and_why(tmp_path: Path) -> None:
     """Would catch a hand-over that is placed on the last tick of the old driver, or that carries its reason."""
     score = evaluate([write_bag(tmp_path, "episode-1", scripted())]).episodes[0]

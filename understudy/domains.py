@@ -44,7 +44,9 @@ def _lock_path(domain: int) -> Path:
 def _try_lock(domain: int) -> int | None:
     """An open descriptor that holds the domain's lock, or None when another run holds it."""
     try:
-        descriptor = os.open(_lock_path(domain), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        # Everybody may write into the temporary folder: a link there must not choose the file that is emptied below.
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(_lock_path(domain), flags, 0o666)
     except OSError:  # another user's file in a sticky folder: theirs
         return None
     try:

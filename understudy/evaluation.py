@@ -108,10 +108,15 @@ def autonomy(interventions: int, elapsed_s: float) -> float | None:
 
 
 def action_pairs(trace: Trace) -> tuple[Float64Array, Float64Array]:
-    """Expert actions ``(n, dims)`` and what the policy proposed minus them ``(n, dims)``, on equal observations."""
+    """Expert actions ``(n, dims)`` and what the policy proposed minus them ``(n, dims)``, on equal observations.
+
+    Where the policy abstained, in lock-step with NaN, there is nothing to compare.
+    """
     _, of_expert, of_policy = np.intersect1d(trace.expert.stamps_ns, trace.proposals.stamps_ns, return_indices=True)
     expert = trace.expert.values[of_expert]
-    return expert, trace.proposals.values[of_policy] - expert
+    error = trace.proposals.values[of_policy] - expert
+    finite = np.isfinite(error).all(axis=1)
+    return expert[finite], error[finite]
 
 
 def wilson_interval(successes: int, trials: int) -> Interval:

@@ -220,8 +220,12 @@ def _remove(path: Path) -> None:
 
 def _replace(old: Path, new: Path) -> None:
     """Put a folder in the place of another, which is only deleted then."""
+    aside = old.with_name(f"{old.name}.old")
     try:
-        _remove(old)
+        _remove(aside)
+        if old.exists():
+            old.rename(aside)
         new.rename(old)
+        _remove(aside)
     except OSError as error:
         raise UnderstudyError(f"{new} could not be moved to {old}", found=error.strerror) from error

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from rosbags.typesys import Stores, get_typestore
 
 from il_nodes.bag import BagReader
-from il_nodes.codecs import decode_proposal, decode_raw, header_stamp_ns
+from il_nodes.codecs import codec_for, decode_proposal, decode_raw, header_stamp_ns
+from models.contract import Source
 from models.errors import RecordingError
 from understudy.traces import DRIVERS, Commands, Decisions, Float64Array, Int64Array, Poses, Trace, Track
 
@@ -93,11 +94,10 @@ def read_trace(path: Path) -> Trace:
     """
     reader = BagReader(path)
     contract = reader.contract
-    command = contract.action_sources[0]
     dims = len(contract.action_names)
-
-    def command_row(cdr: bytes) -> Row:
-        return header_stamp_ns(cdr), decode_raw(cdr, command)
+    acted: dict[str, list[tuple[Source, list[Row]]]] = {}
+    commands = _channels(acted, contract.action_sources, [source.channel.topic for source in contract.action_sources])
+    expert = _channels(acted, contract.action_sources, contract.gate.expert_topics)
 
     def with_message(row: Callable[[Any], Row], kind: str) -> Callable[[bytes], Row]:
         return lambda cdr: row(_deserialize()(cdr, kind))
@@ -106,14 +106,17 @@ def read_trace(path: Path) -> Trace:
         POSE_TOPIC: with_message(_pose_row, "nav_msgs/msg/Odometry"),
         STATUS_TOPIC: with_message(_status_row, "diagnostic_msgs/msg/DiagnosticArray"),
         DECISION_TOPIC: with_message(_decision_row, "diagnostic_msgs/msg/DiagnosticArray"),
-        command.channel.topic: command_row,
-        contract.gate.expert_topic: command_row,
         contract.gate.proposal_topic: _proposal_row,
         **{topic: with_message(_track_row, "nav_msgs/msg/Path") for topic in TRACK_TOPICS},
     }
     rows: dict[str, list[Row]] = {topic: [] for topic in parsers}
-    for topic, _log_time_ns, cdr in reader.messages([topic for topic in parsers if reader.counts.get(topic)]):
-        rows[topic].append(parsers[topic](cdr))
+    recorded = [topic for topic in {**parsers, **acted} if reader.counts.get(topic)]
+    for topic, log_time_ns, cdr in reader.messages(recorded):
+        if topic in parsers:
+            rows[topic].append(parsers[topic](cdr))
+        for source, found in acted.get(topic, ()):
+            has_header = codec_for(source.channel.type).has_header
+            found.append((header_stamp_ns(cdr) if has_header else log_time_ns, decode_raw(cdr, source)))
     for series in rows.values():
         series.sort(key=lambda row: int(row[0]))
     if not (rows[POSE_TOPIC] or rows[STATUS_TOPIC] or rows[DECISION_TOPIC]):
@@ -135,15 +138,34 @@ def read_trace(path: Path) -> Trace:
         action_limit=np.asarray(contract.action_maximum, dtype=np.float64),
         track=_track(*(rows[topic] for topic in TRACK_TOPICS)),
         poses=_poses(rows[POSE_TOPIC]),
-        decisions=_decisions(rows[DECISION_TOPIC]),
+        decisions=_decisions(_while_it_lasted(rows[DECISION_TOPIC], statuses)),
         status_stamps_ns=_stamps(statuses),
         status=_status(statuses),
         labels=_labels(statuses),
-        commands=_commands(rows[command.channel.topic], dims),
-        expert=_commands(rows[contract.gate.expert_topic], dims),
+        commands=_commands(_joined(commands), dims),
+        expert=_commands(_joined(expert), dims),
         proposals=_commands(proposals, dims),
         proposed_unsafe=np.array([row[2] for row in proposals], dtype=np.float64),
     )
+
+
+def _channels(
+    acted: dict[str, list[tuple[Source, list[Row]]]], sources: Sequence[Source], topics: Sequence[str]
+) -> list[list[Row]]:
+    """An empty list of rows for each channel of an action, also entered into ``acted`` under its topic."""
+    parts: list[list[Row]] = [[] for _ in topics]
+    for part, source, topic in zip(parts, sources, topics, strict=False):
+        acted.setdefault(topic, []).append((source, part))
+    return parts
+
+
+def _joined(parts: Sequence[list[Row]]) -> list[Row]:
+    """Rows of whole actions, by stamp: those stamps at which every channel has its part."""
+    if len(parts) == 1:
+        return sorted(parts[0], key=lambda row: int(row[0]))
+    by_stamp = [dict(part) for part in parts]
+    common = sorted(set.intersection(*map(set, by_stamp))) if by_stamp else []
+    return [(stamp, np.concatenate([values[stamp] for values in by_stamp])) for stamp in common]
 
 
 def read_frames(path: Path, start_ns: int, end_ns: int) -> tuple[Int64Array, npt.NDArray[np.uint8]]:
@@ -167,6 +189,18 @@ def read_frames(path: Path, start_ns: int, end_ns: int) -> tuple[Int64Array, npt
         return np.empty(0, dtype=np.int64), np.empty((0, 1, 1, 3), dtype=np.uint8)
     order = np.argsort(stamps, kind="stable")
     return np.array(stamps, dtype=np.int64)[order], np.stack(images)[order]
+
+
+def _while_it_lasted(decisions: list[Row], statuses: Sequence[Row]) -> list[Row]:
+    """Decisions up to the one that answers the last scored tick.
+
+    What the gate does behind it, the robot's sensors having gone silent, is no part of the episode.
+    """
+    if not statuses:
+        return decisions
+    end_ns = int(statuses[-1][0])
+    answers = sum(int(row[0]) < end_ns for row in decisions)
+    return decisions[: answers + 1]
 
 
 def _stamps(rows: Sequence[Row]) -> Int64Array:

@@ -163,8 +163,14 @@ class Workspace:
         """Delete everything that the stages of this workspace made; what somebody else put here stays."""
         for entry in self._state().values():
             for name in _listed(entry):
-                _delete(self.path / str(name))
+                # A workspace may come from somebody else, and what it says must not reach beyond it.
+                if self._is_inside(str(name)):
+                    _delete(self.path / str(name))
         _delete(self._state_file)
+
+    def _is_inside(self, name: str) -> bool:
+        parent = (self.path / name).parent.resolve()
+        return Path(name).name not in ("", "..") and parent.is_relative_to(self.path.resolve())
 
     @contextmanager
     def locked(self) -> Iterator[None]:

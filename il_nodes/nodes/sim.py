@@ -135,7 +135,7 @@ class SimNode(UnderstudyNode):
             if self._lock_step:
                 raise SimulationError("the recorder did not close its episode", found="no /recorder/ack of the end")
             self.get_logger().warning("the recorder did not say that it closed its episode; going on without it")
-            self._start_episode(again=False)
+            self._after_closing()
 
     def _start_when_connected(self, now_s: float) -> None:
         self._reports["sim"] = self.connections
