@@ -205,7 +205,7 @@ class BagWriter:
 
         Raises:
             RecordingError: the disk is full or failing (what was written before stays readable), the topic was not
-                announced, or the recording is closed.
+                announced, the time is negative, or the recording is closed.
         """
         self._require_open()
         channel = self._channels.get(topic)
@@ -214,6 +214,11 @@ class BagWriter:
                 f"{self.partial_path.name} does not record the topic {topic}",
                 found=topic,
                 expected=nearest(topic, self._channels) or f"one of {', '.join(self._channels)}",
+            )
+        if not 0 <= log_time_ns < 2**64:
+            # Checked here: once it is in the chunk, the chunk can neither be closed nor saved.
+            raise RecordingError(
+                f"a message on {topic} has a time that no bag can hold", found=log_time_ns, expected="0 to 2^64 - 1 ns"
             )
         if self._canonical:
             cdr = canonical_cdr(cdr, self._topics[topic].type)
@@ -348,10 +353,10 @@ class BagWriter:
 
 
 def _check_episode_id(episode_id: str) -> None:
-    too_long = len(mcap_name(episode_id)) > _MAX_NAME
-    if too_long or not _EPISODE_ID.fullmatch(episode_id) or episode_id.endswith(PARTIAL_SUFFIX):
+    most = _MAX_NAME - max(len(mcap_name("")), len(PARTIAL_SUFFIX))
+    if len(episode_id) > most or not _EPISODE_ID.fullmatch(episode_id) or episode_id.endswith(PARTIAL_SUFFIX):
         raise RecordingError(
             "this episode id cannot be a folder's name",
             found=repr(episode_id),
-            expected=f"at most {_MAX_NAME - len(mcap_name(''))} letters, digits and ._-, not ending in {PARTIAL_SUFFIX}",
+            expected=f"at most {most} letters, digits and ._- only, not ending in {PARTIAL_SUFFIX}",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections import Counter
@@ -152,7 +153,8 @@ class RecordingThread:
                 # thread that died of it would record nothing from then on, and in lock-step stop the run for good.
                 bag, self._bag = self._bag, None
                 if bag is not None:
-                    bag.abort()
+                    with contextlib.suppress(Exception):  # what failed once may fail again
+                        bag.abort()
                 end_ns = task.end_ns if isinstance(task, _Close) else 0
                 self._report("failed", f"recording {self._name} failed: {type(error).__name__}: {error}", end_ns)
             finally:

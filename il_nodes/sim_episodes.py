@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from models.errors import SimulationError
 from sim.driving.metrics import DrivingStatus
 
-__all__ = ["Episode", "EpisodePlan"]
+__all__ = ["Episode", "EpisodePlan", "episode_name"]
 
 #: World seeds of one plan must not meet those of the next: nobody drives a million episodes in one run.
 SEED_STRIDE = 1_000_000
@@ -27,6 +27,11 @@ class Episode:
     episode_id: str
     track_seed: int
     world_seed: int
+
+
+def episode_name(prefix: str, index: int, track_seed: int) -> str:
+    """Name of the episode number ``index``, counted from 0, which is also that of its recording."""
+    return f"{prefix}-{index:03d}-track-{track_seed}"
 
 
 class EpisodePlan:
@@ -102,7 +107,7 @@ class EpisodePlan:
         track_seed = self._track_seeds[self._index]
         again = f"-again-{self._attempt}" if self._attempt else ""
         self._current = Episode(
-            f"{self._prefix}-{self._index:03d}-track-{track_seed}{again}",
+            episode_name(self._prefix, self._index, track_seed) + again,
             track_seed,
             self._seed * SEED_STRIDE + self._index,
         )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import resource
+import struct
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 from mcap.reader import make_reader
 from mcap.stream_reader import StreamReader
 from ros_messages import CAMERA, COMMAND, ODOMETRY, TOPIC_TYPES, command_cdr, image_cdr, make_contract, odometry_cdr
@@ -16,6 +19,7 @@ from rosbags.rosbag2 import Reader
 
 from il_nodes.bag import BagReader, BagWriter, find_bags
 from il_nodes.codecs import CODECS
+from il_nodes.mcap_records import MAX_CHUNK_BYTES, DamageError, read_chunk
 from models.contract import Channel, Qos
 from models.errors import RecordingError
 
@@ -145,7 +149,7 @@ def test_an_episode_is_never_overwritten(tmp_path: Path, suffix: str) -> None:
     assert sorted(file.read_bytes() for file in path.with_name(path.name + suffix).iterdir()) == before
 
 
-@pytest.mark.parametrize("episode_id", ["", "../up", "a/b", ".hidden", "a b", "x.partial", "line\nbreak"])
+@pytest.mark.parametrize("episode_id", ["", "../up", "a/b", ".hidden", "a b", "x.partial", "line\nbreak", "x" * 248])
 def test_an_episode_id_must_be_a_folder_name(tmp_path: Path, episode_id: str) -> None:
     """Catches a recording that lands outside its directory."""
     with pytest.raises(RecordingError, match="episode id"):
@@ -217,6 +221,17 @@ def test_damage_is_noticed_before_anything_is_read(
     damage(path / name)
     with pytest.raises(RecordingError, match=message):
         BagReader(path, allow_partial=allow_partial)
+
+
+@pytest.mark.parametrize("announced", [10, MAX_CHUNK_BYTES + 1])
+def test_a_few_bytes_do_not_unpack_to_fill_the_memory(announced: int) -> None:
+    """Catches a chunk whose frame unpacks to more than it announces, and one that announces it."""
+    data = zstandard.compress(bytes(MAX_CHUNK_BYTES // 8) if announced == 10 else b"")
+    head = struct.pack("<QQQI", 0, 0, announced, 0) + struct.pack("<I", 4) + b"zstd"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DamageError, match=r"another size|announces"):
+        read_chunk(head + struct.pack("<Q", len(data)) + data)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4096  # KiB
 
 
 def test_a_truncated_file_is_told_by_its_size(tmp_path: Path) -> None:

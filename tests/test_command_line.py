@@ -1,9 +1,11 @@
 """The command line as a person and as a program meet it: exit codes, messages, JSON, help, and its workspace."""
 
+import errno
 import inspect
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,16 +18,17 @@ import pytest
 import typer.main
 
 import models.errors
-from models.errors import UnderstudyError
+from models.errors import RecordingError, UnderstudyError
 from understudy import doctor
 from understudy.__main__ import run
 from understudy.commands import build_app
-from understudy.console import Console
-from understudy.drives import DriveSettings, finished_episodes, parse_seeds
+from understudy.console import Console, Progress
+from understudy.drives import DriveSettings, drive, finished_episodes, parse_seeds
 from understudy.ros_environment import repository_root
 from understudy.stacks import STACKS, StackRun, node_command, run_stack
 
 DOCUMENTATION = repository_root() / "docs" / "command-line.md"
+DRIVING = str(repository_root() / "contracts" / "driving.yaml")
 
 
 @pytest.fixture(autouse=True)
@@ -164,6 +167,69 @@ def test_an_interrupt_is_no_defect(capsys: pytest.CaptureFixture[str], monkeypat
     monkeypatch.setattr(doctor, "examine", _raise(KeyboardInterrupt()))
     assert run(["doctor", "--json"]) == 130
     assert json.loads(capsys.readouterr().out)["exit_code"] == 130
+
+
+def test_a_damaged_file_is_no_interrupt(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches an EOFError that typer takes for Ctrl-D: the person is told that he interrupted it."""
+    monkeypatch.setattr(doctor, "examine", _raise(EOFError("no data left in file")))
+    assert run(["doctor", "--json"]) == 70
+    error = json.loads(capsys.readouterr().out)["error"]
+    Path(error["fix"].rpartition(" ")[2]).unlink()
+    assert "EOFError: no data left in file" in error["problem"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "says"),
+    [(errno.ENOSPC, 4, "the disk is full"), (errno.EROFS, 1, "scores.json"), (errno.ENOTDIR, 1, "scores.json")],
+)
+def test_what_the_machine_refuses_is_no_defect(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int, code: int, says: str
+) -> None:
+    """Catches a full disk or a read-only folder that is called a defect of ours, with nothing to do about it."""
+    monkeypatch.setattr(doctor, "examine", _raise(OSError(number, os.strerror(number), "scores.json")))
+    assert run(["doctor", "--json"]) == code
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert says in error["problem"]
+    assert error["found"] == os.strerror(number)
+    assert error["fix"]
+
+
+@pytest.mark.parametrize(
+    ("words", "redirection", "code"),
+    [
+        (["contract", "check", "nowhere.yaml", "--json"], ">&-", 3),
+        (["contract", "check", "nowhere.yaml"], "2>&-", 3),
+        (["contract", "check", DRIVING], ">&-", 0),
+        (["contract", "check", DRIVING, "--json"], "| true; exit ${PIPESTATUS[0]}", 1),
+        (["contract", "check", DRIVING], "> /dev/full", 4),
+    ],
+)
+def test_a_stream_that_is_closed_or_full_leaves_no_traceback(words: list[str], redirection: str, code: int) -> None:
+    command = shlex.join([sys.executable, "-m", "understudy", *words])
+    environment = {**os.environ, "PYTHONPATH": str(repository_root()), "PYTHONUNBUFFERED": "1"}
+    script = f"{command} {redirection}"
+    # Without the sleep "true" may live until the object is written; a closed pipe is what is tested.
+    if "true" in redirection:
+        script = f"{{ sleep 0.5; {command}; }} {redirection}"
+    ended = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_locale_without_unicode_escapes_what_it_cannot_write(tmp_path: Path) -> None:
+    contract = tmp_path / "contract.yaml"
+    contract.write_text(re.sub("robot_type: .*", 'robot_type: "Roböter"', Path(DRIVING).read_text("utf-8")), "utf-8")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(repository_root()),
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+    }
+    command = [sys.executable, "-m", "understudy", "contract", "check", str(contract)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert "Rob\\xf6ter" in ended.stdout
 
 
 # -- help and documentation --------------------------------------------------------------------------------------------
@@ -351,6 +417,33 @@ def test_a_node_that_is_killed_ends_the_run_and_is_named(
     assert process.returncode == 7
     assert "the expert node was killed by SIGKILL" in errors
     assert not any(Path(f"/proc/{node}").exists() for node in nodes.values())
+
+
+def test_names_that_are_taken_are_refused_before_anything_moves(tmp_path: Path) -> None:
+    """Catches minutes of driving that the recorder then refuses, episode by episode."""
+    settings = DriveSettings(tracks=(4, 7), prefix="drive")
+    (tmp_path / "drive-001-track-7").mkdir()
+    with pytest.raises(RecordingError, match="already") as caught:
+        drive(settings, tmp_path, tmp_path / "logs", Progress(), contract=Path(DRIVING))
+    assert caught.value.found == "drive-001-track-7"
+    assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.ros
+@pytest.mark.sim
+def test_what_a_killed_recorder_left_is_kept_and_in_nobodys_way(tmp_path: Path) -> None:
+    """Catches a run that cannot be repeated after a power cut, or that repeats it over what was saved."""
+    for rest in ("drive-000-track-1.partial", "drive-000-track-1.interrupted-1.partial"):
+        (tmp_path / rest).mkdir()
+        (tmp_path / rest / "saved").write_text(rest)
+    settings = DriveSettings(tracks=(1,), prefix="drive", max_episode_s=1.0, lock_step=True)
+    made = drive(settings, tmp_path, tmp_path / "logs", Progress(), contract=Path(DRIVING))
+    assert [bag.name for bag in made] == ["drive-000-track-1"]
+    kept = {path.parent.name: path.read_text() for path in tmp_path.glob("*/saved")}
+    assert kept == {
+        "drive-000-track-1.interrupted-1.partial": "drive-000-track-1.interrupted-1.partial",
+        "drive-000-track-1.interrupted-2.partial": "drive-000-track-1.partial",
+    }
 
 
 def test_a_drive_without_tracks_is_refused() -> None:

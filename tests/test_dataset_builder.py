@@ -251,6 +251,15 @@ def test_recordings_that_cannot_be_used_are_named_and_the_others_go_on(tmp_path:
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
 
 
+@pytest.mark.parametrize("topic", ["/gate/decision", "/episode"])
+@pytest.mark.parametrize("cdr", [b"", b"\0\0\0\0" + bytes(40), b"\0\1\0\0" + bytes(5)])
+def test_a_message_that_cannot_be_read_costs_its_own_recording_only(tmp_path: Path, topic: str, cdr: bytes) -> None:
+    bad = record(tmp_path, [*drive(6), (topic, START_NS + 10 * PERIOD_NS, cdr)], "bad")
+    report = build_dataset([bad, record(tmp_path, drive(6), "good")], tmp_path / "set")
+    assert [used.name for used in report.used] == ["good"]
+    assert f"a message on {topic} cannot be read" in report.quarantined[0].reason
+
+
 def test_the_contract_may_be_chosen(tmp_path: Path) -> None:
     other = make_contract(fps=30)
     bags = [record(tmp_path, drive(6), f"drive-{k}") for k in range(2)] + [

@@ -313,8 +313,12 @@ def shorten(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-8])
 
 
+def clear(path: Path) -> None:
+    path.write_bytes(b"")
+
+
 @pytest.mark.parametrize("name", ["dataset.json", "action.npy", f"{IMAGES}.npy"])
-@pytest.mark.parametrize("damage", [flip, shorten, Path.unlink])
+@pytest.mark.parametrize("damage", [flip, shorten, clear, Path.unlink])
 def test_damage_is_noticed(tmp_path: Path, name: str, damage: Callable[[Path], None]) -> None:
     write_dataset(tmp_path / "set", [make_episode()], CONTRACT)
     damage(tmp_path / "set" / name)

@@ -6,7 +6,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +26,15 @@ from recorded_drives import (
     road,
     write_bag,
 )
+from ros_messages import command_cdr, make_contract, twist_cdr
 
+from il_nodes.bag import BagWriter
+from models.contract import parse_contract
 from models.errors import RecordingError
 from sim.driving.track import Track
 from understudy.evaluation import evaluate, wilson_interval
 from understudy.trace_reader import read_frames, read_trace
-from understudy.traces import newest_at
+from understudy.traces import Trace, newest_at
 
 # Who drives each of twelve ticks: ten the policy, two the expert.
 DRIVERS = ("policy",) * 5 + ("expert",) * 2 + ("policy",) * 5
@@ -184,6 +187,56 @@ def test_the_threshold_is_the_one_that_the_gate_used(tmp_path: Path) -> None:
     assert read_trace(write_bag(tmp_path, "told", told)).unsafe_threshold == pytest.approx(0.73)
     silent = read_trace(write_bag(tmp_path, "silent", scripted()))
     assert silent.unsafe_threshold == pytest.approx(contract().gate.unsafe_threshold)
+
+
+def test_a_tick_on_which_the_policy_abstained_is_no_error_of_it(tmp_path: Path) -> None:
+    """In lock-step a policy without an observation answers NaN; one such answer must not cost the whole average."""
+    names = contract().action_names
+    abstained = proposal(START_NS, names, (math.nan, math.nan), math.nan)
+    messages = [m for m in scripted() if (m[0], m[1]) != (abstained[0], START_NS)]
+    found = evaluate([write_bag(tmp_path, "abstained", [*messages, abstained])])
+    assert found.summary.action_error == pytest.approx({names[0]: 0.5, names[1]: 0.25})
+
+
+def read_other_robot(directory: Path, actions: str, topics: Mapping[str, str], messages: Sequence[Message]) -> Trace:
+    """Trace of a robot whose contract has other actions than the car's."""
+    text = make_contract().text
+    contract = parse_contract(f"{text[: text.index('actions:')]}actions:\n{actions}\n")
+    with BagWriter(directory, "other", contract, {"/odom": "nav_msgs/msg/Odometry", **topics}) as writer:
+        writer.write(*odometry(START_NS, (0.0, 0.0, 0.0), 1.0, 0.0))
+        for topic, stamp_ns, cdr in messages:
+            writer.write(topic, stamp_ns, cdr)
+        return read_trace(writer.close("success"))
+
+
+def test_commands_without_a_header_are_placed_by_their_arrival(tmp_path: Path) -> None:
+    """Would catch the bytes of a speed being taken for a stamp."""
+    kind = "geometry_msgs/msg/Twist"
+    channel = f"channel: {{topic: /cmd_vel, type: {kind}}}, align: {{strategy: hold, timeline: receive}}"
+    times = [START_NS + tick * PERIOD_NS for tick in range(3)]
+    messages = [("/cmd_vel", now, twist_cdr(1.0, 2.0)) for now in times]
+    actions = f"  action: {{{channel}, select: [linear.x, angular.z]}}"
+    commands = read_other_robot(tmp_path, actions, {"/cmd_vel": kind}, messages).commands
+    assert commands.stamps_ns.tolist() == times
+    assert commands.values.tolist() == [[1.0, 2.0]] * 3
+
+
+def test_an_action_on_two_topics_is_put_together_by_stamp(tmp_path: Path) -> None:
+    """Would catch half a command being taken for a whole one, and two ticks for one."""
+    kind = "geometry_msgs/msg/TwistStamped"
+    align = f"type: {kind}}}, align: {{strategy: hold, timeline: header}}"
+    actions = (
+        f"  action.speed: {{channel: {{topic: /speed, {align}, select: [twist.linear.x]}}\n"
+        f"  action.turn: {{channel: {{topic: /turn, {align}, select: [twist.angular.z]}}"
+    )
+    messages = []
+    for tick in range(3):
+        now = START_NS + tick * PERIOD_NS
+        messages += [("/speed", now, command_cdr(now, tick, 9.0))]
+        messages += [("/turn", now, command_cdr(now, 9.0, 10.0 + tick))] if tick != 1 else []
+    commands = read_other_robot(tmp_path, actions, {"/speed": kind, "/turn": kind}, messages).commands
+    assert commands.stamps_ns.tolist() == [START_NS, START_NS + 2 * PERIOD_NS]
+    assert commands.values.tolist() == [[0.0, 10.0], [2.0, 12.0]]
 
 
 def test_json_holds_every_score_and_nothing_that_json_cannot(tmp_path: Path) -> None:

@@ -75,6 +75,15 @@ def test_a_sensor_is_frozen_when_it_alone_stands_still(
     assert checks.frozen() == []
 
 
+def test_a_robot_that_comes_to_rest_has_no_frozen_sensor() -> None:
+    """Catches the sensor whose last change arrived first, a few milliseconds or ticks before the other's."""
+    checks = SensorChecks(CONTRACT)
+    for tick in range(40):
+        checks.note(ODOMETRY, odometry_cdr(tick * PERIOD_NS, float(min(tick, 10)), 0.0), tick * PERIOD_NS)
+        checks.note(CAMERA, picture(min(tick, 12)), tick * PERIOD_NS + 3_000_000)
+        assert checks.frozen() == []
+
+
 def test_garbage_between_the_fields_does_not_hide_a_frozen_sensor() -> None:
     """Rclpy leaves whatever was in memory as padding: the bytes differ, and what they say does not."""
     checks = SensorChecks(CONTRACT)

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,6 +84,7 @@ def test_a_node_that_dies_is_named_with_its_exit_code_and_last_words(tmp_path: P
         with pytest.raises(DeploymentError) as caught:
             run.run(timeout_s=10)
     message = str(caught.value)
+    assert caught.value.exit_code == 6  # a refused bundle is one wherever it is found out
     assert "policy" in message
     assert "exit code 6" in message
     assert "contract hash differs" in message
@@ -255,6 +257,17 @@ def test_two_runs_never_share_a_domain() -> None:
             pass
     with domains.reserve_domain(first) as again:
         assert again == first
+
+
+def test_a_link_in_the_temporary_folder_costs_nobody_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody may write there: whoever puts a link in the lock's place must not choose which file is emptied."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    (tmp_path / "understudy-domain-77.lock").symlink_to(precious)
+    with pytest.raises(DeploymentError, match="is held"), domains.reserve_domain(77):
+        pass
+    assert precious.read_text() == "kept"
 
 
 @pytest.mark.parametrize("domain", [-1, 102, 5000])

@@ -297,6 +297,26 @@ def test_a_restarted_policy_process_is_latched_only_if_it_was_trusted() -> None:
     assert robot.gate.latched is Reason.TAKEOVER
 
 
+def test_a_process_that_is_replaced_between_two_episodes_does_not_drive_by_itself() -> None:
+    """Catches a policy that crashes on the episode's start, before its first proposal, and is started again."""
+    robot = driven_by_policy()
+    robot.gate.start_episode()
+    robot.gate.policy_restarted()
+    assert {robot.step().reason for _ in range(5)} == {Reason.POLICY_RESTARTED}
+
+
+def test_a_proposal_that_was_on_its_way_when_the_episode_began_does_not_drive() -> None:
+    """It answers a camera frame of another place; that it comes late is no fault of the policy, which goes on."""
+    robot = driven_by_policy()
+    before_ns = robot.clock_ns + PERIOD_NS // 2
+    robot.tick += 1
+    robot.expert()
+    robot.gate.start_episode(robot.clock_ns - 1)
+    assert robot.propose(stamp_ns=before_ns) is Reason.PROPOSAL_STALE
+    assert robot.decide().reason is Reason.PROPOSAL_MISSING
+    assert robot.step().source is Driver.POLICY
+
+
 def test_a_new_episode_forgets_proposals_but_no_latch() -> None:
     robot = driven_by_policy()
     robot.step(unsafe=0.9)

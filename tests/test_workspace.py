@@ -1,5 +1,6 @@
 """The workspace: what counts as up to date, what may be deleted, and that two runs never share one."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from models.errors import UnderstudyError
 from understudy.console import jsonable
+from understudy.stages import _replace
 from understudy.workspace import Workspace, fingerprint
 
 
@@ -50,6 +52,35 @@ def test_starting_over_removes_what_stages_made_and_only_that(tmp_path: Path) ->
     (place.path / "notes.txt").touch()
     place.start_over()
     assert sorted(path.name for path in place.path.iterdir()) == ["notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["../precious", "..", ".", "", "link/precious", "recordings/../../precious"])
+def test_a_workspace_of_somebody_else_deletes_nothing_outside_itself(tmp_path: Path, name: str) -> None:
+    """``workspace.json`` may have been written by anybody."""
+    precious = tmp_path / "precious"
+    precious.touch()
+    place = Workspace(tmp_path / "run")
+    (place.path / "notes.txt").touch()
+    (place.path / "link").symlink_to(tmp_path)
+    for listed in (name, str(precious)):
+        stages = {"record": {"inputs": "", "outputs": [listed], "result": {}}}
+        (place.path / "workspace.json").write_text(json.dumps({"format": Workspace.FORMAT, "stages": stages}))
+        place.start_over()
+    assert precious.exists()
+    assert (place.path / "notes.txt").exists()
+
+
+def test_what_a_new_folder_replaces_is_deleted_only_after_it_stands(tmp_path: Path) -> None:
+    """Catches an earlier deployment that is gone although the new one could not be put in its place."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    (old / "kept").mkdir(parents=True)
+    with pytest.raises(UnderstudyError, match="could not be moved"):
+        _replace(old, new)
+    assert (old / "kept").exists()
+    new.mkdir()
+    _replace(old, new)
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert list(old.iterdir()) == []
 
 
 def test_two_runs_never_share_a_workspace(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ Starts in a fraction of a second: torch, rclpy and the rest are imported by the 
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -33,15 +35,26 @@ def run(arguments: Sequence[str]) -> int:
         return console.error(error)
     except Terminated as error:
         return console.interrupted(128 + error.signal_number)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return console.interrupted()
+    except typer.Abort as error:
+        # Typer takes the EOFError of a damaged file for the end of what a person types.
+        hidden = error.__context__
+        return console.internal_error(hidden) if isinstance(hidden, EOFError) else console.interrupted()
     except Exception as error:
-        if not _is_usage_error(error):
-            return console.internal_error(error)
-        return _explain_usage(error, console)
+        return _explain(error, console)
     if outcome == INTERRUPTED:  # what newer versions of typer make of a KeyboardInterrupt
         return console.interrupted()
     return outcome if isinstance(outcome, int) else 0
+
+
+def _explain(error: Exception, console: Console) -> int:
+    from understudy.machine_limits import explain_system_error
+
+    if _is_usage_error(error):
+        return _explain_usage(error, console)
+    explained = explain_system_error(error) if isinstance(error, OSError) else None
+    return console.internal_error(error) if explained is None else console.error(explained)
 
 
 def _is_usage_error(error: Exception) -> bool:
@@ -68,9 +81,27 @@ def _take_json_flag(arguments: Sequence[str]) -> tuple[list[str], bool]:
     return [*words, *arguments[end:]], len(words) < end
 
 
+def _make_streams_usable() -> None:
+    """A closed stream swallows what is written to it, and a letter that the locale cannot write is escaped."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open until the process ends
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(run(sys.argv[1:]))
+    _make_streams_usable()
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read the output has gone ("| head"). Python must not meet the broken pipe once more on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 1
+    sys.exit(code)
 
 
 if __name__ == "__main__":

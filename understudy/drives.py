@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.errors import DeploymentError, UnderstudyError
+from models.errors import RecordingError, UnderstudyError
 from understudy.console import Progress
 from understudy.stacks import Overrides, StackRun, default_params_file, run_stack
+from understudy.supervisor import last_lines
 
 __all__ = ["DriveSettings", "drive", "finished_episodes", "parse_seeds"]
 
@@ -112,9 +114,11 @@ def drive(
         overrides: node name to further parameters of it.
 
     Raises:
-        DeploymentError: a node died, or fewer episodes were recorded than driven.
+        DeploymentError: a node died.
+        RecordingError: an episode of such a name is there already, or fewer were recorded than driven.
     """
     recordings.mkdir(parents=True, exist_ok=True)
+    _clear_names(settings, recordings)
     before = set(finished_episodes(recordings))
     parameters = _overrides(settings, recordings.resolve(), contract.resolve(), bundle, provider)
     if unsafe_threshold is not None:
@@ -139,12 +143,37 @@ def drive(
     run_stack(run, show)
     made = [path for path in finished_episodes(recordings) if path not in before]
     if len(made) < len(settings.tracks):
-        raise DeploymentError(
+        log = log_directory / "recorder.log"
+        words = last_lines(log, 4).replace("\n", "\n            ")
+        raise RecordingError(
             "fewer episodes were recorded than driven",
-            found=f"{len(made)} of {len(settings.tracks)}",
-            fix=f"read {log_directory / 'recorder.log'}",
+            found=f"{len(made)} of {len(settings.tracks)}{f'; last words of the recorder: {words}' if words else ''}",
+            fix=f"read the whole log: {log}",
         )
     return made
+
+
+def _clear_names(settings: DriveSettings, recordings: Path) -> None:
+    """See to it, before anything moves, that each episode can be recorded under its name.
+
+    What a recorder that was killed left under such a name is kept, under another.
+    """
+    from il_nodes.bag_files import PARTIAL_SUFFIX
+    from il_nodes.sim_episodes import episode_name
+
+    names = [episode_name(settings.prefix, index, track) for index, track in enumerate(settings.tracks)]
+    taken = [name for name in names if (recordings / name).exists()]
+    if taken:
+        raise RecordingError(
+            f"{recordings} holds recordings of these names already, and none is ever overwritten",
+            found=", ".join(taken[:3]) + (", …" if len(taken) > 3 else ""),
+            fix="give another --seed, or choose another folder with --workspace",
+        )
+    for name in names:
+        partial = recordings / (name + PARTIAL_SUFFIX)
+        if partial.exists():
+            aside = (recordings / f"{name}.interrupted-{number}{PARTIAL_SUFFIX}" for number in itertools.count(1))
+            partial.rename(next(path for path in aside if not path.exists()))
 
 
 def _overrides(

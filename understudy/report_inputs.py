@@ -69,18 +69,24 @@ def _history(curve: Any) -> TrainingHistory | None:
     """The rows that ``models.learners.TrainedPolicy.save`` writes."""
     if not isinstance(curve, list) or not curve:
         return None
-    best = [index for index, record in enumerate(curve) if record["is_best"]]
-    return TrainingHistory(
-        train_loss=[record["training_loss"] for record in curve],
-        validation_loss=[record["validation_loss"] for record in curve],
-        best_epoch=best[-1] if best else None,
-    )
+    try:
+        best = [index for index, record in enumerate(curve) if record["is_best"]]
+        return TrainingHistory(
+            train_loss=[float(record["training_loss"]) for record in curve],
+            validation_loss=[float(record["validation_loss"]) for record in curve],
+            best_epoch=best[-1] if best else None,
+        )
+    except (KeyError, TypeError, ValueError):  # damaged: the report does without
+        return None
 
 
 def _safety(report: Any) -> SafetyScore | None:
-    if not isinstance(report, dict) or report["precision"] is None or report["recall"] is None:
+    if not isinstance(report, dict) or report.get("precision") is None or report.get("recall") is None:
         return None
-    return SafetyScore(report["precision"], report["recall"], report["threshold"], report["unsafe_share"])
+    try:
+        return SafetyScore(*(float(report[name]) for name in ("precision", "recall", "threshold", "unsafe_share")))
+    except (KeyError, TypeError, ValueError):  # damaged: the report does without
+        return None
 
 
 def _facts(workspace: Workspace, contract: Contract) -> Mapping[str, Mapping[str, object]]:

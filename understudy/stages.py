@@ -228,4 +228,6 @@ def _replace(old: Path, new: Path) -> None:
         new.rename(old)
         _remove(aside)
     except OSError as error:
+        if aside.exists() and not old.exists():
+            aside.rename(old)
         raise UnderstudyError(f"{new} could not be moved to {old}", found=error.strerror) from error

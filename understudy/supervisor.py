@@ -21,11 +21,13 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, BinaryIO
 
-from models.errors import DeploymentError
+from models.errors import BundleError, ContractError, DeploymentError, RecordingError
 
 __all__ = ["ProcessSpec", "Supervisor", "Terminated", "last_lines"]
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+# Exit codes by which a node says why it gave up; they become those of the run.
+_REASONS = frozenset({ContractError.exit_code, RecordingError.exit_code, BundleError.exit_code})
 # Loaded before any fork: between fork and exec a child must not import.
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -270,11 +272,14 @@ class Supervisor:
         else:
             how = f"died with exit code {code} {after}"
         words = last_lines(child.log) or "(it printed nothing)"
-        return DeploymentError(
+        error = DeploymentError(
             f"the {child.spec.name} node {how}",
             found=words.replace("\n", "\n            "),
             fix=f"read the whole log: {child.log}",
         )
+        if code in _REASONS:
+            error.exit_code = code
+        return error
 
     def _overdue(self, timeout_s: float) -> DeploymentError:
         tails = [f"{child.spec.name}: {last_lines(child.log, 2) or '(nothing)'}" for child in self._children]

@@ -163,7 +163,7 @@ def _joined(parts: Sequence[list[Row]]) -> list[Row]:
     """Rows of whole actions, by stamp: those stamps at which every channel has its part."""
     if len(parts) == 1:
         return sorted(parts[0], key=lambda row: int(row[0]))
-    by_stamp = [dict(part) for part in parts]
+    by_stamp: list[dict[int, Any]] = [{row[0]: row[1] for row in part} for part in parts]
     common = sorted(set.intersection(*map(set, by_stamp))) if by_stamp else []
     return [(stamp, np.concatenate([values[stamp] for values in by_stamp])) for stamp in common]
 

@@ -100,8 +100,8 @@ class Workspace:
         try:
             state = json.loads(self._state_file.read_text())
             if state["format"] == self.FORMAT:
-                return dict(state["stages"])
-        except (OSError, ValueError, KeyError, TypeError):
+                return {name: dict(entry) for name, entry in state["stages"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass  # missing or damaged: nothing is known to be up to date
         return {}
 

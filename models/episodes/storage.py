@@ -219,7 +219,7 @@ def open_dataset(path: Path | str, *, verify: bool = True) -> EpisodeDataset:
             starts_memory=arrays["starts_memory"],
             statistics={key: Statistics.from_lists(lists) for key, lists in content["statistics"].items()},
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, EOFError, KeyError, TypeError, ValueError) as error:  # NumPy calls an empty file an EOFError
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
 
 
