@@ -6,10 +6,10 @@ STAMP  := $(VENV)/.installed
 BENCHES := $(filter-out __init__ harness,$(basename $(notdir $(wildcard bench/*.py))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench peers doctor clean distclean
+.PHONY: help setup demo test test-numpy1 lint bench peers doctor clean distclean
 
 help:  ## list the tasks
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## create .venv and install everything into it
 
@@ -28,6 +28,20 @@ demo: $(STAMP)  ## the main job: demonstrate, record, train, deploy behind the g
 test: $(STAMP) lint  ## static checks, unit tests, ROS and simulator integration tests
 	$(BIN)/python -m pytest $(ARGS)
 
+# What a robot runs, on the NumPy that Ubuntu's ROS 2 Jazzy is built against; no rclpy, torch or pybullet in sight.
+ROBOT_TESTS := $(addprefix tests/test_,$(addsuffix .py,observation* bag* episodes contract* dataset_builder gate trust \
+  limiter pacing sensor_checks recording_order driving_track driving_metrics evaluation))
+
+test-numpy1: .venv-numpy1/.installed  ## the robot side's unit tests on NumPy 1.26
+	.venv-numpy1/bin/python -m pytest -p no:cacheprovider --durations=0 --durations-min=5 -m 'not ros and not slow' $(ROBOT_TESTS)
+
+.venv-numpy1/.installed: pyproject.toml
+	@test -x .venv-numpy1/bin/python || $(PYTHON) -m venv .venv-numpy1
+	.venv-numpy1/bin/python -m pip install --quiet --disable-pip-version-check 'numpy==1.26.4' \
+	  'opencv-python-headless==4.10.0.84' 'pytest>=8' pytest-timeout hypothesis
+	.venv-numpy1/bin/python -m pip install --quiet --disable-pip-version-check 'numpy==1.26.4' -e .
+	@touch $@
+
 lint: $(STAMP)  ## ruff, strict mypy, import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,7 +51,7 @@ lint: $(STAMP)  ## ruff, strict mypy, import rules
 doctor: $(STAMP)  ## what is missing on this machine, and how to mend it
 	$(BIN)/understudy doctor $(ARGS)
 
-bench: $(STAMP)  ## every bench, quick form (ARGS= for the full one takes longer)
+bench: $(STAMP)  ## every bench in its quick form
 	@for name in $(BENCHES); do echo "== bench.$$name"; $(BIN)/python -m bench.$$name --quick || exit 1; done
 
 peers: $(STAMP)  ## scratch environments of the libraries that benches compare with

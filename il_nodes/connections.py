@@ -35,9 +35,10 @@ class Connections:
 
     @classmethod
     def from_values(cls, values: Mapping[str, str]) -> Connections:
-        """The inverse of :meth:`values`; other keys are left out."""
+        """The inverse of :meth:`values`; other keys, and counts that are none, are left out."""
+        published = {key.removeprefix(_PUBLISHES): text for key, text in values.items() if key.startswith(_PUBLISHES)}
         return cls(
-            {key.removeprefix(_PUBLISHES): int(text) for key, text in values.items() if key.startswith(_PUBLISHES)},
+            {topic: int(text) for topic, text in published.items() if text.isdecimal()},
             frozenset(values.get(_SUBSCRIBES, "").split()),
         )
 

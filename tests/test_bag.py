@@ -223,13 +223,13 @@ def test_damage_is_noticed_before_anything_is_read(
         BagReader(path, allow_partial=allow_partial)
 
 
-@pytest.mark.parametrize("announced", [10, MAX_CHUNK_BYTES + 1])
-def test_a_few_bytes_do_not_unpack_to_fill_the_memory(announced: int) -> None:
+@pytest.mark.parametrize(("announced", "problem"), [(10, "another size"), (MAX_CHUNK_BYTES + 1, "announces")])
+def test_a_few_bytes_do_not_unpack_to_fill_the_memory(announced: int, problem: str) -> None:
     """Catches a chunk whose frame unpacks to more than it announces, and one that announces it."""
     data = zstandard.compress(bytes(MAX_CHUNK_BYTES // 8) if announced == 10 else b"")
     head = struct.pack("<QQQI", 0, 0, announced, 0) + struct.pack("<I", 4) + b"zstd"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(DamageError, match=r"another size|announces"):
+    with pytest.raises(DamageError, match=problem):
         read_chunk(head + struct.pack("<Q", len(data)) + data)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4096  # KiB
 

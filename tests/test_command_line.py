@@ -216,6 +216,22 @@ def test_a_stream_that_is_closed_or_full_leaves_no_traceback(words: list[str], r
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_without_nodes_ends_in_order_too(tmp_path: Path, number: signal.Signals) -> None:
+    """Catches a training that is ended without its JSON and without removing what it was writing."""
+    contract = tmp_path / "contract.yaml"
+    os.mkfifo(contract)  # whoever reads it waits
+    command = [sys.executable, "-m", "understudy", "--json", "contract", "check", str(contract)]
+    environment = {**os.environ, "PYTHONPATH": str(repository_root())}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with contract.open("wb"):  # returns once the other end is open
+            process.send_signal(number)
+            output, errors = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert json.loads(output)["exit_code"] == 128 + number
+    assert b"Traceback" not in errors
+
+
 def test_a_locale_without_unicode_escapes_what_it_cannot_write(tmp_path: Path) -> None:
     contract = tmp_path / "contract.yaml"
     contract.write_text(re.sub("robot_type: .*", 'robot_type: "Roböter"', Path(DRIVING).read_text("utf-8")), "utf-8")

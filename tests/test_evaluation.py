@@ -198,6 +198,21 @@ def test_a_tick_on_which_the_policy_abstained_is_no_error_of_it(tmp_path: Path) 
     assert found.summary.action_error == pytest.approx({names[0]: 0.5, names[1]: 0.25})
 
 
+def test_what_is_no_proposal_costs_no_scores(tmp_path: Path) -> None:
+    """Catches a deployment that cannot be scored because some node put something else on the policy's topic."""
+    names = contract().action_names
+    foreign = [
+        proposal(START_NS + 1, names[:1], (1.0,), 0.5),
+        proposal(START_NS + 2, [], (), 0.5),
+        proposal(START_NS + 3, names, (1.0,), 0.5),
+        proposal(START_NS + 4, names[::-1], (1.0, 2.0), 0.5),
+    ]
+    clean = read_trace(write_bag(tmp_path, "clean", scripted()))
+    mixed = read_trace(write_bag(tmp_path, "mixed", [*scripted(), *foreign]))
+    np.testing.assert_array_equal(mixed.proposals.stamps_ns, clean.proposals.stamps_ns)
+    np.testing.assert_array_equal(mixed.proposals.values, clean.proposals.values)
+
+
 def read_other_robot(directory: Path, actions: str, topics: Mapping[str, str], messages: Sequence[Message]) -> Trace:
     """Trace of a robot whose contract has other actions than the car's."""
     text = make_contract().text

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import errno
 import io
+import json
+import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +26,7 @@ from understudy.report.film import choose_span, make_film
 from understudy.report.headlines import headlines, verdict
 from understudy.report.road_view import path_ahead, to_pixels
 from understudy.report.style import PALETTE, new_figure, role, styled, to_svg
+from understudy.report_inputs import _history, _safety
 from understudy.trace_reader import read_trace
 
 SECTIONS = ("film", "tracks", "wheel", "precision", "reaction", "learning", "making")
@@ -344,3 +348,34 @@ def test_a_report_that_cannot_be_written_says_where(evaluation: Evaluation, tmp_
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UnderstudyError, match="cannot be written"):
         write_report(tmp_path / "file" / "report.html", ReportInputs("T", evaluation, film=False))
+
+
+def test_bytes_of_another_encoding_in_a_title_do_not_cost_the_report(evaluation: Evaluation, tmp_path: Path) -> None:
+    """Catches a report that cannot be written because a folder's name on the command line is no UTF-8."""
+    title = os.fsdecode(b"K\xf6ln")
+    page = write_report(tmp_path / "page.html", ReportInputs(title, evaluation, film=False)).read_text("utf-8")
+    assert r"K\udcf6ln" in page
+
+
+def test_a_full_disk_is_called_one_and_keeps_no_half_page(
+    evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(source: Path, _target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source))
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_report(tmp_path / "page.html", ReportInputs("T", evaluation, film=False))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "record", ["5", "{}", '{"is_best": true, "training_loss": "low", "validation_loss": null}', '"text"']
+)
+def test_a_damaged_learning_curve_does_not_cost_the_report(record: str) -> None:
+    assert _history(json.loads(f"[{record}]")) is None
+
+
+@pytest.mark.parametrize("scores", [{}, {"precision": "x", "recall": 1}, {"precision": 0.5, "recall": 0.5}, 5])
+def test_damaged_scores_of_the_classifier_do_not_cost_the_report(scores: object) -> None:
+    assert _safety(scores) is None

@@ -196,7 +196,7 @@ def test_nothing_finite_is_an_error(foggy: EpisodeDataset) -> None:
 
 def test_held_out_episodes_are_shared_out_whole() -> None:
     episodes = np.repeat(np.arange(5), 10)
-    fitted, calibration = _split_held_out(episodes, [1, 2, 4], frames=3)
+    fitted, calibration = _split_held_out(episodes, [1, 2, 4], reach=3)
     assert sorted(set(episodes[calibration])) == [2]
     assert sorted(set(episodes[fitted])) == [0, 1, 3, 4]
 
@@ -204,7 +204,7 @@ def test_held_out_episodes_are_shared_out_whole() -> None:
 def test_a_single_held_out_episode_is_cut_with_a_gap() -> None:
     """Catches a stack of frames that lies in both parts."""
     episodes = np.repeat(np.arange(2), 10)
-    fitted, calibration = _split_held_out(episodes, [1], frames=3)
+    fitted, calibration = _split_held_out(episodes, [1], reach=3)
     assert np.flatnonzero(calibration).tolist() == [15, 16, 17, 18, 19]
     assert np.flatnonzero(fitted).tolist() == [*range(10), 10, 11]
 

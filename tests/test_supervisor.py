@@ -303,6 +303,7 @@ def test_a_node_gets_the_profile_under_the_name_that_is_read(tmp_path: Path) -> 
     environment = node_environment(7, tmp_path, {"ROS_LOCALHOST_ONLY": "1", "ROS_DOMAIN_ID": "0"})
     assert Path(environment["FASTRTPS_DEFAULT_PROFILES_FILE"]).is_file()
     assert environment["ROS_DOMAIN_ID"] == "7"
+    assert environment["PYTHONUTF8"] == "1"  # paths with letters of any language, in any locale
     assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
     assert environment["RMW_IMPLEMENTATION"] == "rmw_fastrtps_cpp"
     assert "ROS_LOCALHOST_ONLY" not in environment

@@ -8,7 +8,7 @@ import pytest
 
 from models.errors import UnderstudyError
 from understudy.console import jsonable
-from understudy.stages import _replace
+from understudy.stages import _remove, _replace
 from understudy.workspace import Workspace, fingerprint
 
 
@@ -31,6 +31,30 @@ def test_a_damaged_memory_means_that_nothing_is_current(tmp_path: Path) -> None:
     place.finish("train", "a", [], {})
     (tmp_path / "workspace.json").write_text('{"format": 1, "sta')
     assert not place.is_current("train", "a")
+
+
+@pytest.mark.parametrize("stages", ["[]", "5", '{"train": 5}', '{"train": ["a"]}'])
+def test_a_memory_of_another_shape_counts_as_empty(tmp_path: Path, stages: str) -> None:
+    """Catches a crash on a file that somebody edited."""
+    (tmp_path / "workspace.json").write_text(f'{{"format": 1, "stages": {stages}}}')
+    place = Workspace(tmp_path)
+    assert not place.is_current("train", "a")
+    place.claim("train", [place.checkpoint])
+    place.start_over()
+
+
+def test_what_lies_in_the_way_of_a_new_folder_goes_but_not_what_a_link_leads_to(tmp_path: Path) -> None:
+    """Catches a crash on a file called dataset.new, and the loss of data that somebody keeps on another disk."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    (disk / "data").write_text("years")
+    link, file = tmp_path / "link", tmp_path / "file"
+    link.symlink_to(disk)
+    file.touch()
+    for path in (link, file, tmp_path / "nothing"):
+        _remove(path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk"]
+    assert (disk / "data").read_text() == "years"
 
 
 def test_nothing_is_deleted_that_the_workspace_did_not_make(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
 from understudy.console import INTERRUPTED, Console
@@ -91,9 +93,22 @@ def _make_streams_usable() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _end_in_order() -> None:
+    """SIGTERM and SIGHUP, too, end a command through its clean-up and with its JSON; ``nohup`` stays what it is."""
+    from understudy.supervisor import Terminated
+
+    def terminate(number: int, _frame: FrameType | None) -> None:
+        raise Terminated(number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, terminate)
+
+
 def main() -> None:
     """Entry point of the console script."""
     _make_streams_usable()
+    _end_in_order()
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()

@@ -52,6 +52,8 @@ class DriveSettings:
             raise UnderstudyError(
                 "a drive needs track seeds that are not negative", found=list(self.tracks), expected="such as 1-12"
             )
+        if not self.real_time_factor > 0:
+            raise UnderstudyError("real_time_factor must be positive", found=self.real_time_factor)
 
     @property
     def patience_s(self) -> float:
@@ -144,7 +146,7 @@ def drive(
     made = [path for path in finished_episodes(recordings) if path not in before]
     if len(made) < len(settings.tracks):
         log = log_directory / "recorder.log"
-        words = last_lines(log, 4).replace("\n", "\n            ")
+        words = last_lines(log, 8).replace("\n", "\n            ")
         raise RecordingError(
             "fewer episodes were recorded than driven",
             found=f"{len(made)} of {len(settings.tracks)}{f'; last words of the recorder: {words}' if words else ''}",

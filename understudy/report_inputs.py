@@ -84,7 +84,8 @@ def _safety(report: Any) -> SafetyScore | None:
     if not isinstance(report, dict) or report.get("precision") is None or report.get("recall") is None:
         return None
     try:
-        return SafetyScore(*(float(report[name]) for name in ("precision", "recall", "threshold", "unsafe_share")))
+        precision, recall = float(report["precision"]), float(report["recall"])
+        return SafetyScore(precision, recall, float(report["threshold"]), float(report["unsafe_share"]))
     except (KeyError, TypeError, ValueError):  # damaged: the report does without
         return None
 

@@ -90,6 +90,8 @@ def node_environment(domain: int, log_directory: Path, base: Mapping[str, str] |
             "RCUTILS_COLORIZED_OUTPUT": "0",
             # A node that dies must not take its last words with it.
             "PYTHONUNBUFFERED": "1",
+            # Paths and logs are UTF-8 in any locale.
+            "PYTHONUTF8": "1",
         }
     )
     # Five processes that each start one BLAS thread a core fight for the cores; their matrices are tiny.

@@ -111,6 +111,7 @@ class Stages:
         if not self.workspace.dataset.is_dir():
             raise DatasetError(f"there is no dataset {self.workspace.dataset}", fix='run "understudy episodes build"')
         dataset = open_dataset(self.workspace.dataset)
+        self.workspace.claim("train", [self.workspace.checkpoint])
         with self._console.progress("training", config.epochs) as progress:
 
             def show(record: EpochRecord, epochs: int) -> None:
@@ -118,9 +119,10 @@ class Stages:
                 progress.update(record.epoch, epochs, loss)
 
             trained = BehavioralCloning(config).fit(dataset, show)
-        self.workspace.claim("train", [self.workspace.checkpoint])
-        _remove(self.workspace.checkpoint)
-        trained.save(self.workspace.checkpoint)
+        new = self.workspace.path / "checkpoint.new"
+        _remove(new)
+        trained.save(new)
+        _replace(self.workspace.checkpoint, new)
         best = min(trained.curve, key=lambda record: record.validation_loss)
         return {
             "frames": len(dataset.actions),
@@ -214,8 +216,11 @@ class Stages:
 
 
 def _remove(path: Path) -> None:
-    if path.exists():
+    """Delete a folder; or a file or link in its place, but never what a link leads to."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _replace(old: Path, new: Path) -> None:

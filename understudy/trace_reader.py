@@ -19,7 +19,7 @@ from rosbags.typesys import Stores, get_typestore
 from il_nodes.bag import BagReader
 from il_nodes.codecs import codec_for, decode_proposal, decode_raw, header_stamp_ns
 from models.contract import Source
-from models.errors import RecordingError
+from models.errors import CodecError, RecordingError
 from understudy.traces import DRIVERS, Commands, Decisions, Float64Array, Int64Array, Poses, Trace, Track
 
 __all__ = ["read_frames", "read_trace"]
@@ -76,8 +76,14 @@ def _decision_row(message: Any) -> Row:
     return _stamp_ns(message.header), DRIVERS.index(source), reason, unsafe, threshold
 
 
-def _proposal_row(cdr: bytes) -> Row:
-    proposal = decode_proposal(cdr)
+def _proposal_row(cdr: bytes, names: Sequence[str]) -> Row | None:
+    """None for what the gate takes for no proposal either: another node's message on the topic costs no scores."""
+    try:
+        proposal = decode_proposal(cdr)
+    except CodecError:
+        return None
+    if proposal.names != tuple(names):
+        return None
     return proposal.stamp_ns, proposal.actions[0], proposal.unsafe_probability
 
 
@@ -102,18 +108,18 @@ def read_trace(path: Path) -> Trace:
     def with_message(row: Callable[[Any], Row], kind: str) -> Callable[[bytes], Row]:
         return lambda cdr: row(_deserialize()(cdr, kind))
 
-    parsers: dict[str, Callable[[bytes], Row]] = {
+    parsers: dict[str, Callable[[bytes], Row | None]] = {
         POSE_TOPIC: with_message(_pose_row, "nav_msgs/msg/Odometry"),
         STATUS_TOPIC: with_message(_status_row, "diagnostic_msgs/msg/DiagnosticArray"),
         DECISION_TOPIC: with_message(_decision_row, "diagnostic_msgs/msg/DiagnosticArray"),
-        contract.gate.proposal_topic: _proposal_row,
+        contract.gate.proposal_topic: lambda cdr: _proposal_row(cdr, contract.action_names),
         **{topic: with_message(_track_row, "nav_msgs/msg/Path") for topic in TRACK_TOPICS},
     }
     rows: dict[str, list[Row]] = {topic: [] for topic in parsers}
     recorded = [topic for topic in {**parsers, **acted} if reader.counts.get(topic)]
     for topic, log_time_ns, cdr in reader.messages(recorded):
-        if topic in parsers:
-            rows[topic].append(parsers[topic](cdr))
+        if topic in parsers and (row := parsers[topic](cdr)) is not None:
+            rows[topic].append(row)
         for source, found in acted.get(topic, ()):
             has_header = codec_for(source.channel.type).has_header
             found.append((header_stamp_ns(cdr) if has_header else log_time_ns, decode_raw(cdr, source)))

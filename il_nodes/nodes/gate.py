@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -175,7 +176,9 @@ class GateNode(UnderstudyNode):
             self._report.unreadable(error)
             proposal = None
         if self._lock_step:
-            self._answer("policy", header_stamp_ns(cdr), proposal, received_s)
+            # Without even a stamp it answers no tick; the simulator then says who did not answer.
+            with suppress(CodecError):
+                self._answer("policy", header_stamp_ns(cdr), proposal, received_s)
             return
         awaited = self._gate.expects_policy(received_s)
         if proposal is None:

@@ -102,7 +102,7 @@ def fit_safety_classifier(
         threshold: of the robot's gate, in [0, 1].
     """
     features, errors = _features_and_errors(policy, samples)
-    fitted, calibration = _split_held_out(samples.episodes, held_out, samples.frames)
+    fitted, calibration = _split_held_out(samples.episodes, held_out, samples.reach)
     is_held_out = np.isin(samples.episodes, held_out)
     known = errors[is_held_out & np.isfinite(errors)]
     if not len(known):
@@ -141,7 +141,7 @@ def _features_and_errors(policy: Policy, samples: TrainingSamples) -> tuple[Tens
 
 
 def _split_held_out(
-    episodes: npt.NDArray[np.int64], held_out: Sequence[int], frames: int
+    episodes: npt.NDArray[np.int64], held_out: Sequence[int], reach: int
 ) -> tuple[BoolArray, BoolArray]:
     """Masks ``(T,)`` of the frames that train the classifier, and of those that calibrate it.
 
@@ -158,7 +158,7 @@ def _split_held_out(
     calibration = np.zeros(len(episodes), np.bool_)
     calibration[members[middle:]] = True
     fitted = ~calibration
-    fitted[members[max(0, middle - frames) : middle]] = False
+    fitted[members[max(0, middle - reach) : middle]] = False
     return fitted, calibration
 
 

@@ -33,7 +33,7 @@ class TrainingSamples:
 
     Attributes:
         episodes: ``(T,)`` the number of the episode of each frame.
-        frames: of memory.
+        reach: ticks that a stack goes back behind its newest frame.
         targets: ``(T, chunk, A)`` expert actions in normalised units; step ``i`` is that of ``i`` ticks later.
         valid: ``(T, chunk, 1)`` 1 where that tick still belongs to the same stretch of the same episode, else 0.
         preloaded: whether prepared frames are kept in memory.
@@ -41,7 +41,7 @@ class TrainingSamples:
 
     def __init__(self, dataset: EpisodeDataset, policy: Policy, memory: Memory, preload_bytes: int) -> None:
         self._dataset, self._policy, self._memory = dataset, policy, memory
-        self.frames = memory.frames
+        self.reach = (memory.frames - 1) * memory.stride
         self.episodes: npt.NDArray[np.int64] = dataset.episode_index
         self.targets, self.valid = _chunks(dataset, policy)
         self._prepared: dict[str, Tensor] | None = None
