@@ -223,10 +223,12 @@ def test_a_command_without_nodes_ends_in_order_too(tmp_path: Path, number: signa
     os.mkfifo(contract)  # whoever reads it waits
     command = [sys.executable, "-m", "understudy", "--json", "contract", "check", str(contract)]
     environment = {**os.environ, "PYTHONPATH": str(repository_root())}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        with contract.open("wb"):  # returns once the other end is open
-            process.send_signal(number)
-            output, errors = process.communicate(timeout=30)
+    with (
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+        contract.open("wb"),  # returns once the other end is open
+    ):
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + number
     assert json.loads(output)["exit_code"] == 128 + number
     assert b"Traceback" not in errors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import Any
 
 import pytest
@@ -108,10 +109,15 @@ def test_a_second_node_of_a_name_is_refused(ros_environment: RosEnvironment) -> 
     """Would catch two experts that drive one car because somebody forgot a run in another terminal."""
     from diagnostic_msgs.msg import DiagnosticArray
 
+    from il_nodes.node import YOUNG_S
+
     ros = ros_environment
     diagnostics = ros.collect("/diagnostics", DiagnosticArray)
     first = ros.spawn_node("expert")
     ros.wait_until(lambda: bool(diagnostics), 30.0, "the first expert")
+    # A younger one may give way itself when discovery is slow; which of the two is then chance.
+    settled_s = time.monotonic() + YOUNG_S
+    ros.wait_until(lambda: time.monotonic() > settled_s, 2 * YOUNG_S, "the first expert to settle")
     second = ros.spawn_node("expert")
     ros.wait_until(lambda: second.returncode is not None, 30.0, "the second expert to give way")
     assert second.returncode == 7
