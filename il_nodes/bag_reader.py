@@ -164,7 +164,7 @@ class BagReader:
                 if not finished
                 else f"a {PARTIAL_SUFFIX} folder",
                 expected=f"a folder with a {MANIFEST}",
-                fix="look at it with allow_partial; it stays out of training",
+                fix="record it again; its whole part opens in any MCAP tool, and stays out of training",
             )
         if not finished:
             return None

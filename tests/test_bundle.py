@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,6 +108,14 @@ def test_failed_export_leaves_the_old_bundle(
         export_bundle(damage(small_checkpoint()), path)
     assert path.read_bytes() == b"the old one"
     assert [entry.name for entry in tmp_path.iterdir()] == ["policy.onnx"]
+
+
+def test_export_never_replaces_what_is_no_file(tmp_path: Path) -> None:
+    """Catches an export to a device or a folder that puts a file in its place."""
+    for path in (tmp_path, Path(os.devnull)):
+        with pytest.raises(BundleError, match="is no file"):
+            export_bundle(small_checkpoint(), path)
+    assert Path(os.devnull).is_char_device()
 
 
 def test_gaussian_head_exports_without_observations_of_the_dataset(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ def export_bundle(checkpoint: Checkpoint | Path | str, path: Path | str) -> Bund
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = Checkpoint.load(checkpoint)
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise BundleError(f"{path} is no file", expected="the name of a file to write, such as policy.onnx")
     checkpoint.contract.require_limits()
     policy = checkpoint.policy.eval()
     model = _to_onnx(policy)

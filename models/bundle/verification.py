@@ -34,5 +34,5 @@ def require_contract(bundle: Bundle, contract: Contract) -> None:
             f"{bundle.path.name} was made for another contract",
             found="; ".join(differences),
             expected=f"contract {contract.hash[:12]} of {contract.robot_type!r}, not {bundle.contract.hash[:12]}",
-            fix="train and export with the robot's contract, or give the robot the bundle's (`understudy inspect`)",
+            fix="train and export with the robot's contract, or give the robot the bundle's (in its metadata)",
         )
