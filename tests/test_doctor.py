@@ -9,7 +9,7 @@ import pytest
 
 from il_nodes.middleware import PROFILE
 from understudy import doctor, doctor_machine, doctor_packages, doctor_ros
-from understudy.doctor import OK, PROBLEM, WARNING, Patient, Row
+from understudy.diagnosis import OK, PROBLEM, WARNING, Patient, Row
 
 
 def row(rows: Iterable[Row], check: str) -> Row:
@@ -182,7 +182,7 @@ def test_a_check_that_fails_itself_is_one_row(patient: Patient, monkeypatch: pyt
         raise PermissionError("/proc")
 
     checks = (check_something, doctor_machine.check_python)
-    monkeypatch.setattr(doctor_machine, "CHECKS", checks)
+    monkeypatch.setattr(doctor, "CHECKS", {"machine": checks})
     diagnosis = doctor.examine(patient, ["machine"])
     assert [(row.check, row.level) for row in diagnosis.rows] == [("something", PROBLEM), ("Python", OK)]
     assert not diagnosis.healthy

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from understudy.doctor import OK, PROBLEM, WARNING, Check, Patient, Row
+from understudy.diagnosis import OK, PROBLEM, WARNING, Check, Patient, Row
 from understudy.shared_memory import find_leftovers, remove_leftovers
 
 __all__ = ["CHECKS"]

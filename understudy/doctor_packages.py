@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from understudy.doctor import OK, PROBLEM, WARNING, Check, Patient, Row
+from understudy.diagnosis import OK, PROBLEM, WARNING, Check, Patient, Row
 from understudy.ros_environment import drop_foreign_ros_libraries
 
 __all__ = ["CHECKS", "run_probe"]

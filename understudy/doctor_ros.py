@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from il_nodes.middleware import PROFILE
-from understudy.doctor import OK, PROBLEM, WARNING, Check, Patient, Row
+from understudy.diagnosis import OK, PROBLEM, WARNING, Check, Patient, Row
 from understudy.doctor_packages import run_probe
 from understudy.domains import domain_ports_in_use, reserve_domain
 from understudy.ros_environment import PROFILE_VARIABLE, node_environment

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from understudy.console import Console
-from understudy.doctor import OK, PROBLEM, WARNING, Diagnosis
+from understudy.console import Console, counted
+from understudy.diagnosis import OK, PROBLEM, WARNING, Diagnosis
 
 __all__ = ["add_to"]
 
@@ -33,7 +33,8 @@ def doctor(
 
     Takes about five seconds. Exits with 0 when nothing is broken (warnings are allowed), with 1 otherwise.
     """
-    from understudy.doctor import Patient, examine
+    from understudy.diagnosis import Patient
+    from understudy.doctor import examine
 
     console: Console = context.obj
     patient = Patient(workspace=workspace, contract=contract, fix=fix)
@@ -60,9 +61,5 @@ def _table(diagnosis: Diagnosis) -> Any:
         if row.mend:
             table.add_row("", "", Text(f"-> {row.mend}", style="italic"))
     problems, warnings = diagnosis.count(PROBLEM), diagnosis.count(WARNING)
-    words = f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}"
+    words = f"{counted(problems, 'problem')}, {counted(warnings, 'warning')}"
     return Group(table, Text(words, style="red" if problems else "green"))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
