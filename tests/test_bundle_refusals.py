@@ -301,14 +301,15 @@ def test_edited_graph_is_refused_by_its_hash(tmp_path: Path, model: onnx.ModelPr
 
 
 OTHER_CONTRACTS = {
-    "fps": (CONTRACT.replace("fps: 20", "fps: 10"), "fps: bundle 20.0, robot 10.0"),
+    "fps": (CONTRACT.replace("fps: 20", "fps: 10"), "fps: policy 20 Hz, robot 10 Hz"),
     "action names": (CONTRACT.replace("twist.angular.z: {", "twist.angular.y: {").replace(
         "select: [twist.linear.x, twist.angular.z]", "select: [twist.linear.x, twist.angular.y]"), "action names"),
-    "limits": (CONTRACT.replace("max: 8,", "max: 7,"), "limits of twist.linear.x"),
-    "memory": (CONTRACT.replace("frames: 2", "frames: 3"), "memory"),
-    "image size": (CONTRACT.replace("[16, 24]", "[32, 24]"), "observation.images.front apply"),
-    "topic": (CONTRACT.replace("/odom", "/odometry"), "observation.state topics"),
-    "stream name": (CONTRACT.replace("images.front", "images.left"), "observation streams"),
+    "limits": (CONTRACT.replace("max: 8,", "max: 7,"),
+        "limits.twist.linear.x.max: policy 8 m/s, robot 7 m/s"),
+    "memory": (CONTRACT.replace("frames: 2", "frames: 3"), "memory.frames: policy 2, robot 3"),
+    "image size": (CONTRACT.replace("[16, 24]", "[32, 24]"), r"apply: policy resize \[16, 24\], robot resize \[32"),
+    "topic": (CONTRACT.replace("/odom", "/odometry"), "observation.state topic: policy /odom, robot /odometry"),
+    "stream name": (CONTRACT.replace("images.front", "images.left"), "observations: policy "),
 }  # fmt: skip
 
 
@@ -317,6 +318,18 @@ def test_another_robot_is_refused_and_the_difference_named(exported: Path, name:
     text, message = OTHER_CONTRACTS[name]
     with pytest.raises(BundleError, match=message):
         verify_bundle(exported, small_contract(text))
+
+
+def test_many_differences_stay_short(exported: Path) -> None:
+    """Catches the wall of text that two unlike robots used to give."""
+    text = CONTRACT.replace("fps: 20", "fps: 10").replace("frames: 2", "frames: 3, stride: 2, reset_gap: 1")
+    text = text.replace("max: 8, rate: 10", "max: 0.5, rate: 2").replace("max: 2.5, rate: 15", "max: 1, rate: 3")
+    with pytest.raises(BundleError) as caught:
+        verify_bundle(exported, small_contract(text))
+    found = str(caught.value.found)
+    assert found.endswith("; and 2 more")
+    assert found.count(";") == 6
+    assert len(found) < 400
 
 
 def test_what_does_not_change_the_policy_does_not_refuse_it(exported: Path) -> None:

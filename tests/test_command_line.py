@@ -61,8 +61,15 @@ def commands() -> dict[str, Any]:
     [
         (["contract", "check", "nowhere.yaml"], 3, "nowhere.yaml"),
         (["record", "--contract", "nowhere.yaml"], 3, "nowhere.yaml"),
-        (["record", "--tracks", "one"], 1, "such as 1-4,9"),
-        (["record", "--domain", "500"], 7, "0 to 101"),
+        (["record", "--tracks", "one"], 2, "such as 1-4,9"),
+        (["record", "--tracks", "5-"], 2, "such as 1-4,9"),
+        (["record", "--domain", "500"], 2, "101"),
+        (["demo", "--domain", "500"], 2, "101"),
+        (["deploy", "--tracks", "abc"], 2, "such as 1-4,9"),
+        (["evaluate", "--tracks", "abc"], 2, "such as 1-4,9"),
+        (["evaluate", "--no-drive", "--tracks", "1-3", "--domain", "3"], 2, "--tracks, --domain"),
+        (["evaluate", "--goal-policy-share", "95"], 2, "--goal-policy-share"),
+        (["evaluate", "--goal-autonomy", "-0.1"], 2, "--goal-autonomy"),
         (["record", "--params-file", "nowhere.yaml"], 7, "nowhere.yaml"),
         (["episodes", "list"], 4, "understudy record"),
         (["episodes", "check"], 4, "understudy record"),
@@ -72,8 +79,8 @@ def commands() -> dict[str, Any]:
         (["export"], 5, "understudy train"),
         (["deploy"], 6, "understudy export"),
         (["evaluate"], 6, "understudy export"),
-        (["evaluate", "--no-drive"], 4, "understudy deploy"),
-        (["report"], 4, "understudy deploy"),
+        (["evaluate", "--no-drive"], 4, "understudy evaluate"),
+        (["report"], 4, "understudy evaluate"),
         (["trian"], 2, "Did you mean 'train'"),
         (["train", "--epochs", "many"], 2, "--epochs"),
         (["train", "--epochs", "0"], 2, "--epochs"),
@@ -90,6 +97,7 @@ def test_a_mistake_ends_with_its_exit_code_and_says_what_to_do(
     assert says.lower() in output.err.lower()
     assert "Traceback" not in output.err
     assert "Traceback" not in output.out
+    assert not list(Path().iterdir())  # a mistyped workspace is not made
 
 
 @pytest.mark.parametrize("place", [0, 1, 3], ids=["first", "second", "last"])
@@ -393,6 +401,11 @@ def test_two_recorded_episodes_are_listed_and_intact(
 
     assert run(["record", "-w", workspace]) == 4  # never mixed with new ones by accident
     assert "--append" in capsys.readouterr().err
+    output, errors = understudy(
+        ["record", "-w", workspace, "--append", "--tracks", "9", "--max-episode-s", "1"]
+    ).communicate(timeout=120)
+    assert f"1 episode added; 3 in {workspace}/recordings" in output, errors
+    assert output.splitlines()[-1] == f"next: understudy episodes build --workspace {workspace}"
 
     bag = finished_episodes(tmp_path / "run" / "recordings")[0]
     file = next(bag.glob("*.mcap"))

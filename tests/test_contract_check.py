@@ -83,8 +83,8 @@ def test_contracts_on_the_page_load() -> None:
 
 def test_every_key_stands_on_the_page() -> None:
     """Catches a key of the vocabulary that was added without a word of documentation."""
-    keys = {*load._KEYS, *UNUSED_SECTIONS, *streams._SOURCE_KEYS, *streams._ALIGN_KEYS, *channels.COMMAND_KEYS}
-    keys |= {*channels._QOS_CHOICES, *streams._KIND_SIZES, *sections._LIMIT_KEYS, *sections._GATE_KEYS}
+    keys = {*load._KEYS, *UNUSED_SECTIONS, *streams.SOURCE_KEYS, *streams._ALIGN_KEYS, *channels.COMMAND_KEYS}
+    keys |= {*channels._QOS_CHOICES, *streams._KIND_SIZES, *sections._LIMIT_KEYS, *sections.GATE_KEYS}
     missing = sorted(key for key in keys if f"`{key}`" not in PAGE)
     assert not missing
 

@@ -24,7 +24,7 @@ UNREADABLE = {
     "only a comment": ("# nothing\n", "the file is empty"),
     "a list": ("- 1\n- 2\n", "not a contract"),
     "a word": ("hello", "not a contract"),
-    "broken YAML": ("fps: [1, 2\nrobot: 3", "line 2: not valid YAML"),
+    "broken YAML": ("fps: [1, 2\nrobot: 3", "line 1: not valid YAML: a '\\[' that is not closed"),
     "two documents": ("fps: 1\n---\nfps: 2\n", "not valid YAML"),
     "unknown alias": ("fps: *nobody\n", "not valid YAML"),
     "control character": ("fps: \x07", "not valid YAML"),

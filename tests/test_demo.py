@@ -13,10 +13,11 @@ import pytest
 from understudy.console import Console
 from understudy.demo import DemoSettings, _Chain
 from understudy.drives import finished_episodes
-from understudy.goals import Verdict
+from understudy.goals import Verdict, read_goals
 from understudy.report.inputs import Goals
 from understudy.ros_environment import repository_root
 from understudy.scores import Evaluation, Interval, Summary
+from understudy.stages import Stages
 from understudy.workspace import Workspace
 
 
@@ -142,8 +143,13 @@ def test_a_policy_learns_to_drive_a_track_it_has_never_seen(tree: Path, tmp_path
     assert answer["policy_share"] >= 0.5
     assert answer["off_track"] <= 2
     assert answer["command_age_p50_ms"] < 50.0
+    assert Path(answer["report"]).is_absolute()
     assert Path(answer["report"]).stat().st_size > 10_000
     place = Workspace(workspace)
+    stages = Stages(place, Console(json_mode=True))
+    assert not stages.other_driver()
+    assert stages.other_driver(Path(__file__))
+    assert read_goals(place.goals) == DemoSettings.quick().goals
     assert len(finished_episodes(place.recordings)) == 4
     assert len(finished_episodes(place.deployment)) == 1
 

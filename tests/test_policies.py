@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -239,5 +240,30 @@ def test_damaged_checkpoint_is_refused(tmp_path: Any, file: str, damage: str) ->
     path.unlink()
     if damage == "truncated":
         path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(TrainingError, match="no usable checkpoint"):
+    with pytest.raises(TrainingError, match=r"no usable checkpoint|is not the file that was saved"):
+        Checkpoint.load(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["policy.safetensors", "probe.safetensors"])
+def test_one_flipped_bit_is_refused(tmp_path: Any, file: str) -> None:
+    """Catches a damaged weight that is a weight all the same, and would be exported."""
+    small_checkpoint().save(tmp_path)
+    content = bytearray((tmp_path / file).read_bytes())
+    content[-3] ^= 1
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(TrainingError, match=f"{file} is not the file that was saved") as caught:
+        Checkpoint.load(tmp_path)
+    assert "found:    SHA-256" in str(caught.value)
+    assert "expected: SHA-256" in str(caught.value)
+    assert "to do:" in str(caught.value)
+
+
+def test_checkpoint_without_hashes_is_refused(tmp_path: Any) -> None:
+    """Catches a check that an old or an edited description turns off."""
+    small_checkpoint().save(tmp_path)
+    path = tmp_path / "checkpoint.json"
+    description = json.loads(path.read_text())
+    del description["sha256"]
+    path.write_text(json.dumps(description))
+    with pytest.raises(TrainingError, match="does not say what its files have to be"):
         Checkpoint.load(tmp_path)

@@ -11,11 +11,11 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from html_outline import outline
 from PIL import Image
 from recorded_drives import PERIOD_NS, START_NS, Message, RoadCamera, diagnostics, drive, write_bag
 
@@ -30,52 +30,6 @@ from understudy.report_inputs import _history, _safety
 from understudy.trace_reader import read_trace
 
 SECTIONS = ("film", "tracks", "wheel", "precision", "reaction", "learning", "making")
-VOID = {"br", "hr", "img", "input", "link", "meta", "source"}
-
-
-class Outline(HTMLParser):
-    """Checks that every tag is closed in order, and collects ids, addresses and text."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.ids: list[str] = []
-        self.addresses: list[str] = []
-        self.words: list[str] = []
-        self.problems: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in VOID:
-            self.open.append(tag)
-        for name, value in attrs:
-            if name == "id" and value:
-                self.ids.append(value)
-            if name in {"src", "srcset", "href", "xlink:href", "action", "data", "poster"} and value:
-                self.addresses.append(value)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.handle_endtag(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.problems.append(f"</{tag}> at {self.getpos()}")
-
-    def handle_data(self, data: str) -> None:
-        if self.open[-1:] != ["style"]:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.words))
-
-
-def outline(page: str) -> Outline:
-    parser = Outline()
-    parser.feed(page)
-    parser.close()
-    return parser
 
 
 def who(elapsed_s: float) -> tuple[str, str]:
@@ -113,10 +67,13 @@ def inputs(evaluation: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> 
         demonstrations=[read_trace(shown)],
         goals=Goals(laps=0, policy_share=0.5),
         training=TrainingHistory([1.0, 0.1, 0.05], [1.1, 0.2, 0.15], best_epoch=2, samples_per_s=1234.0),
-        safety=SafetyScore(0.71, 0.86, 0.5, 0.2, [(0.1, 0.4, 1.0), (0.5, 0.71, 0.86), (0.9, 0.9, 0.3)]),
+        safety=SafetyScore(
+            0.71, 0.36, 0.5, 0.2, [(0.1, 0.4, 1.0), (0.5, 0.71, 0.36), (0.9, 0.9, 0.3)], tau=0.12, flagged_share=0.008
+        ),
         facts={"Dataset": {"hash": "abc123", "seeds": [1, 2]}, "Empty": {}},
         stages=[Stage("record", 12.0), Stage("train", 131.0)],
         command="understudy demo",
+        chain=["understudy record --tracks 3", "understudy report"],
         camera=RoadCamera(),
     )
 
@@ -165,7 +122,17 @@ def test_the_page_says_what_happened(page: str, evaluation: Evaluation) -> None:
         f"{share * 100:.1f}%",
         "felt unsafe",
         "expert too old",
-        "The policy lost the wheel 2 times.",
+        "withheld it for 0.20 s in all at the start of 1 of 2 episodes (policy not enabled yet) and later took it away",
+        "The gate withheld the wheel for 0.20 s at the start (policy not enabled yet). The policy lost the wheel 2",
+        "withheld at the start: policy not enabled yet 1 ×, 0.20 s",
+        "lost: felt unsafe 1 ×",
+        "differs from the expert by more than the limit τ (0.12, squared",
+        "Set to flag about 0.8% of frames, so it finds few of the frames that differ: a tripwire, not a guarantee.",
+        "changes of driver",
+        "understudy record --tracks 3 understudy report",
+        "Without the writing of this report.",
+        "expert, in the demonstrations",
+        "finish line",
         "The policy never lost the wheel.",
         "The expert never showed this track.",
         "1,234 samples a second",
@@ -253,7 +220,7 @@ def test_only_commands_that_never_came_count_as_unanswered(tmp_path: Path) -> No
         messages.append(diagnostics("/sim/status", START_NS + tick * PERIOD_NS, "driving", "on track", values))
     scored = evaluate([write_bag(tmp_path, "gaps", messages)])
     text = outline(write_report(tmp_path / "r.html", ReportInputs("G", scored)).read_text()).text
-    # half below, 99% below, slowest, later than a tick, unanswered
+    # median, 99th percentile, slowest, later than a tick, unanswered
     assert "gaps 12.5 71.3 72.5 1 1" in text
 
 

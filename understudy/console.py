@@ -16,11 +16,16 @@ from typing import IO, Any
 
 from models.errors import UnderstudyError
 
-__all__ = ["INTERNAL_ERROR", "INTERRUPTED", "Console", "Progress", "jsonable"]
+__all__ = ["INTERNAL_ERROR", "INTERRUPTED", "Console", "Progress", "counted", "jsonable"]
 
 # sysexits.h: EX_SOFTWARE, an internal software error. 130 is what shells report for a program ended by Ctrl-C.
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 episode``, ``2 episodes``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 class Progress:
@@ -61,6 +66,7 @@ class _LineProgress(Progress):
         self._stream, self._label = stream, label
         self._total: float | None = None
         self._shown_at = time.monotonic()
+        self._shown = ""
         self._note = ""
 
     def update(self, done: float, total: float | None = None, note: str = "") -> None:
@@ -69,9 +75,12 @@ class _LineProgress(Progress):
         now = time.monotonic()
         if now - self._shown_at < self.every_s:
             return
-        self._shown_at = now
-        share = f" {100 * done / self._total:3.0f} %" if self._total else f" {done:g}"
-        print(f"  {self._label}:{share} {self._note}".rstrip(), file=self._stream, flush=True)
+        share = f"{100 * done / self._total:.0f} %" if self._total else f"{done:g}"
+        text = f"  {self._label}: {self._note} ({share})" if self._note else f"  {self._label}: {share}"
+        if text == self._shown:
+            return
+        self._shown_at, self._shown = now, text
+        print(text, file=self._stream, flush=True)
 
 
 class Console:
@@ -103,6 +112,15 @@ class Console:
             stream = self._human
             # A pipe has no width; 120 columns keep a table's row on one line.
             RichConsole(file=stream, highlight=False, width=None if stream.isatty() else 120).print(text)
+
+    def warn(self, text: str) -> None:
+        """A line on stderr about something that is probably not meant, though the command goes on."""
+        self._coloured(f"warning: {text}", "yellow")
+
+    def next_step(self, command: str) -> None:
+        """Say which command usually comes next; not to a program."""
+        if not self.json_mode:
+            self.say(f"next: {command}")
 
     def headline(self, text: str) -> None:
         """A line that stands out: the start of a stage."""
@@ -188,9 +206,12 @@ class Console:
         return INTERNAL_ERROR
 
     def _red(self, text: str) -> None:
+        self._coloured(text, "red")
+
+    def _coloured(self, text: str, colour: str) -> None:
         from rich.text import Text
 
-        self._rich(sys.stderr).print(Text(text, style="red"))
+        self._rich(sys.stderr).print(Text(text, style=colour))
 
     def _json_error(self, exit_code: int, **error: object) -> None:
         if self.json_mode:

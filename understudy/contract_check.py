@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from models.contract import Contract, DimensionLimits, GateSpec, Memory, Source, Stream
+from models.contract import Contract, DimensionLimits, GateSpec, Memory, Source, Stream, rate_unit
 from models.contract.messages import known_types
 
 __all__ = ["ContractSummary", "SourceSummary", "StreamSummary", "describe"]
@@ -157,7 +157,7 @@ def _limit_warnings(contract: Contract) -> Iterator[str]:
         ramp_s = max(abs(limit.maximum - limit.stop), abs(limit.minimum - limit.stop)) / limit.rate
         if ramp_s > contract.gate.halt_ramp_s:
             yield (
-                f"limits of {limit.name}: at {limit.rate:g} {limit.unit}/s a stop takes up to {ramp_s:.2f} s, "
+                f"limits of {limit.name}: at {limit.rate:g} {rate_unit(limit.unit)} a stop takes up to {ramp_s:.2f} s, "
                 f"longer than gate.halt.ramp ({contract.gate.halt_ramp_s:g} s); the rate limit wins."
             )
 

@@ -55,7 +55,7 @@ class DemoSettings:
     deployment: DriveSettings = field(
         default_factory=lambda: DriveSettings(tracks=_HELD_OUT_TRACKS, prefix="deployment", laps=1, max_episode_s=60.0)
     )
-    goals: Goals = field(default_factory=lambda: Goals(laps=1.0, off_track=0, policy_share=0.95, autonomy=0.98))
+    goals: Goals = field(default_factory=Goals)
     seed: int = 0
 
     @classmethod
@@ -84,7 +84,12 @@ class DemoResult:
     def as_json(self) -> dict[str, object]:
         """The demo's last line on stdout."""
         seconds = {name: round(value, 1) for name, value in self.seconds.items()}
-        return {**self.verdict.as_json(), "report": self.report, "seconds": seconds, "reused": list(self.reused)}
+        return {
+            **self.verdict.as_json(),
+            "report": self.report.resolve(),
+            "seconds": seconds,
+            "reused": list(self.reused),
+        }
 
 
 class _Chain:

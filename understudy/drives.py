@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import RecordingError, UnderstudyError
-from understudy.console import Progress
+from understudy.console import Progress, counted
 from understudy.stacks import Overrides, StackRun, default_params_file, run_stack
 from understudy.supervisor import last_lines
 
@@ -139,7 +139,7 @@ def drive(
 
     def show() -> None:
         done = len(set(finished_episodes(recordings)) - before)
-        progress.update(done, len(settings.tracks), f"{done} of {len(settings.tracks)} episodes")
+        progress.update(done, len(settings.tracks), f"{done} of {counted(len(settings.tracks), 'episode')}")
 
     show()
     run_stack(run, show)
@@ -169,7 +169,7 @@ def _clear_names(settings: DriveSettings, recordings: Path) -> None:
         raise RecordingError(
             f"{recordings} holds recordings of these names already, and none is ever overwritten",
             found=", ".join(taken[:3]) + (", …" if len(taken) > 3 else ""),
-            fix="give another --seed, or choose another folder with --workspace",
+            fix="give other --tracks, another --seed, or another folder with --workspace",
         )
     for name in names:
         partial = recordings / (name + PARTIAL_SUFFIX)

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from understudy.report.inputs import Goals
 from understudy.scores import Evaluation
 
-__all__ = ["Verdict"]
+__all__ = ["Verdict", "read_goals", "write_goals"]
+
+
+def write_goals(path: Path, goals: Goals) -> None:
+    """Keep goals beside the scores that were held against them."""
+    path.write_text(json.dumps(asdict(goals), indent=2) + "\n")
+
+
+def read_goals(path: Path) -> Goals:
+    """What ``write_goals`` kept; the defaults where there is nothing, or nothing that can be read."""
+    try:
+        kept = json.loads(path.read_text())
+        return Goals(
+            laps=float(kept["laps"]),
+            off_track=int(kept["off_track"]),
+            policy_share=float(kept["policy_share"]),
+            autonomy=float(kept["autonomy"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return Goals()
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """An evaluation held against goals."""
+    """An evaluation held against goals.
+
+    Four goals decide. The age of a command is shown beside them and decides nothing: it is a property of the machine
+    as much as of the policy, and one that hurts shows in the others.
+    """
 
     evaluation: Evaluation
     goals: Goals
@@ -73,5 +98,7 @@ class Verdict:
             for key, (value, goal) in rows.items()
         ]
         if age is not None:
-            lines.append(f"          command age   {age.p50:.1f} ms median, {age.p99:.1f} ms p99")
+            traces = self.evaluation.traces
+            tick = f"  (one tick is {traces[0].period_s * 1000:g} ms)" if traces else ""
+            lines.append(f"          {'command age':<14}{age.p50:.1f} ms median, {age.p99:.1f} ms p99{tick}")
         return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,10 +18,12 @@ from understudy.drives import finished_episodes
 from understudy.goals import Verdict
 from understudy.report.inputs import ReportInputs, SafetyScore, Stage, TrainingHistory
 from understudy.trace_reader import read_trace
+from understudy.traces import Trace
 from understudy.workspace import Workspace
 
 __all__ = ["gather"]
 
+_STAGES = ("record", "build", "train", "export", "deploy")
 _LIBRARIES = ("numpy", "torch", "onnxruntime-gpu", "ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "pybullet")
 
 
@@ -41,19 +44,23 @@ def gather(
         verdict: scores of the deployment and the goals that they are held against.
         title: heading of the page.
         command: what makes the report again.
-        stages: how long each took.
+        stages: how long each took; empty for what the workspace remembers.
     """
+    demonstrations = [read_trace(bag) for bag in finished_episodes(workspace.recordings)]
+    learner = _learner(_read_json(workspace.checkpoint / "checkpoint.json"))
+    shown, driven = _track_seeds(demonstrations), _track_seeds(verdict.evaluation.traces)
     training = _read_json(workspace.checkpoint / "training_report.json")
     return ReportInputs(
         title=title,
         evaluation=verdict.evaluation,
-        demonstrations=[read_trace(bag) for bag in finished_episodes(workspace.recordings)],
+        demonstrations=demonstrations,
         goals=verdict.goals,
         training=_history(_read_json(workspace.checkpoint / "learning_curve.json")),
         safety=_safety(training.get("safety") if isinstance(training, dict) else None),
-        facts=_facts(workspace, contract),
-        stages=stages,
+        facts={"Seeds": _seeds(shown, driven, learner), **_facts(workspace, contract)},
+        stages=stages or _remembered_stages(workspace),
         command=command,
+        chain=_chain(shown, driven, learner),
         camera=_front_camera(contract),
     )
 
@@ -85,16 +92,89 @@ def _safety(report: Any) -> SafetyScore | None:
         return None
     try:
         precision, recall = float(report["precision"]), float(report["recall"])
-        return SafetyScore(precision, recall, float(report["threshold"]), float(report["unsafe_share"]))
+        return SafetyScore(
+            precision,
+            recall,
+            float(report["threshold"]),
+            float(report["unsafe_share"]),
+            tau=_known(report.get("tau")),
+            flagged_share=_known(report.get("flagged_share")),
+        )
     except (KeyError, TypeError, ValueError):  # damaged: the report does without
         return None
+
+
+def _known(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _learner(checkpoint: Any) -> Mapping[str, Any]:
+    """The options that the learner was given; empty where they are not known."""
+    try:
+        return dict(checkpoint["learner"]["options"])
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
+def _track_seeds(traces: Sequence[Trace]) -> str:
+    """Seeds of the simulator's tracks as the commands take them, such as ``1-12,20``; empty unless all are known."""
+    found = [re.fullmatch(r"track-(\d+)", trace.labels.get("track", "")) for trace in traces]
+    seeds = sorted({int(match[1]) for match in found if match})
+    if not seeds or None in found:
+        return ""
+    ranges: list[list[int]] = []
+    for seed in seeds:
+        if ranges and seed == ranges[-1][1] + 1:
+            ranges[-1][1] = seed
+        else:
+            ranges.append([seed, seed])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+
+
+def _seeds(shown: str, driven: str, learner: Mapping[str, Any]) -> Mapping[str, object]:
+    safety = learner.get("safety")
+    seeds = {
+        "tracks demonstrated": shown,
+        "tracks driven": driven,
+        "training": learner.get("seed", ""),
+        "safety classifier": safety.get("seed", "") if isinstance(safety, dict) else "",
+    }
+    return {name: seed for name, seed in seeds.items() if seed != ""}
+
+
+def _chain(shown: str, driven: str, learner: Mapping[str, Any]) -> Sequence[str]:
+    """The commands that make such a run, with the options that are known; empty without demonstrations on tracks."""
+    if not shown or not driven or not {"epochs", "seed"} <= learner.keys():
+        return ()
+    return (
+        f"understudy record --tracks {shown}",
+        f"understudy train --epochs {learner['epochs']} --seed {learner['seed']}",
+        "understudy export",
+        f"understudy deploy --tracks {driven}",
+        "understudy report",
+    )
+
+
+def _remembered_stages(workspace: Workspace) -> Sequence[Stage]:
+    results = {name: workspace.stage_result(name).get("seconds") for name in _STAGES}
+    return [Stage(name, float(seconds)) for name, seconds in results.items() if isinstance(seconds, int | float)]
+
+
+def _processor() -> str:
+    """The processor's model, else its kind."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except (OSError, UnicodeDecodeError):
+        found = None
+    return " ".join(found[1].split()) if found else platform.processor() or platform.machine()
 
 
 def _facts(workspace: Workspace, contract: Contract) -> Mapping[str, Mapping[str, object]]:
     facts: dict[str, Mapping[str, object]] = {
         "Contract": {"robot": contract.robot_type, "rate": f"{contract.fps:g} Hz", "hash": contract.hash[:16]},
         "Machine": {
-            "processor": platform.machine(),
+            "processor": _processor(),
+            "cores": os.cpu_count() or "unknown",
             "system": platform.platform(),
             "Python": platform.python_version(),
         },

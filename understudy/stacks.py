@@ -18,7 +18,7 @@ from understudy.ros_environment import node_environment, repository_root
 from understudy.shared_memory import find_leftovers, remove_leftovers
 from understudy.supervisor import ProcessSpec, Supervisor
 
-__all__ = ["STACKS", "Overrides", "StackRun", "default_params_file", "node_command", "run_stack"]
+__all__ = ["STACKS", "Overrides", "StackRun", "default_params_file", "node_command", "require_params_file", "run_stack"]
 
 #: Stack name to its nodes; each is the module ``il_nodes.nodes.<node>``.
 STACKS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -63,6 +63,14 @@ def default_params_file(robot: str = "driving") -> Path:
     return repository_root() / "launch" / "params" / f"{robot}.yaml"
 
 
+def require_params_file(path: Path) -> None:
+    """Refuse a file of parameters that is not there."""
+    if not path.is_file():
+        raise DeploymentError(
+            f"the parameter file {path} is missing", fix="run understudy from a checkout of the repository"
+        )
+
+
 def node_command(node: str, params_file: Path, parameters: Mapping[str, object]) -> tuple[str, ...]:
     """The command line that starts a node.
 
@@ -103,10 +111,7 @@ def run_stack(run: StackRun, on_poll: Callable[[], None] | None = None) -> None:
         raise DeploymentError(
             f"the {run.stack} stack has no such node", found=sorted(unknown), expected=", ".join(nodes)
         )
-    if not run.params_file.is_file():
-        raise DeploymentError(
-            f"the parameter file {run.params_file} is missing", fix="run understudy from a checkout of the repository"
-        )
+    require_params_file(run.params_file)
     with reserve_domain(run.domain) as domain:
         environment = node_environment(domain, run.log_directory)
         try:

@@ -6,18 +6,23 @@ few facts that can be written as JSON.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import DatasetError, RecordingError, UnderstudyError
-from understudy.console import Console
+from models.errors import DatasetError, RecordingError, TrainingError, UnderstudyError
+from understudy.console import Console, counted
 from understudy.drives import DriveSettings, drive, finished_episodes
 from understudy.ros_environment import repository_root
+from understudy.stacks import default_params_file, require_params_file
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
+    from models.bundle import Bundle
     from models.contract import Contract
     from models.learners import BehavioralCloningConfig, EpochRecord
     from understudy.goals import Verdict
@@ -26,6 +31,12 @@ if TYPE_CHECKING:
 __all__ = ["Facts", "Stages", "default_contract"]
 
 Facts = dict[str, object]
+
+# Beside a dataset: which recordings it was built of.
+_SOURCES = "sources.json"
+_OWN_RECORDINGS = "recordings"
+# Beside a deployment: which policy drove.
+_DRIVER = "driver.json"
 
 
 def default_contract() -> Path:
@@ -66,9 +77,14 @@ class Stages:
 
         return load_contract(self.contract_file)
 
+    def require_drivable(self) -> None:
+        """Refuse, before anything is made, a contract or parameters that nothing can be driven with."""
+        self.contract().require_limits()
+        require_params_file(self._params_file or default_params_file())
+
     def record(self, settings: DriveSettings) -> Facts:
         """Let the expert drive; one bag an episode into the workspace's recordings."""
-        self.contract().require_limits()
+        self.require_drivable()
         with self._console.progress("recording", len(settings.tracks)) as progress:
             bags = drive(
                 settings,
@@ -83,21 +99,80 @@ class Stages:
 
     def build(self, recordings: Path | None = None) -> Facts:
         """Make the dataset of the recordings; an earlier one is replaced once the new one is complete."""
+        folder = recordings or self.workspace.recordings
+        contract = self.contract() if self._contract_was_given else None
+        return self._build(folder, self.require_bags(folder), contract)
+
+    def require_recordings(self, folder: Path | None = None) -> Path:
+        """The folder of the recordings, the workspace's own unless given; refused when there is none."""
+        folder = folder or self.workspace.recordings
+        if not folder.is_dir():
+            raise self._no_recordings(folder)
+        return folder
+
+    def require_bags(self, folder: Path | None = None) -> list[Path]:
+        """What a dataset can be built of; unfinished ones too: the builder leaves them out, and says so."""
         from il_nodes.bag import find_bags
 
-        folder = recordings or self.workspace.recordings
-        # Unfinished ones too: the builder leaves them out, and says so.
+        folder = self.require_recordings(folder)
         bags = find_bags(folder, include_partial=True)
         if not bags:
-            raise RecordingError(f"there are no recordings in {folder}", fix='make some with "understudy record"')
+            raise self._no_recordings(folder)
+        return bags
+
+    def _no_recordings(self, folder: Path) -> RecordingError:
+        return RecordingError(
+            f"there are no recordings in {folder}",
+            found=None if folder.is_dir() else "no such folder",
+            fix=f'make some with "understudy record"{self.workspace.or_another("recordings")}',
+        )
+
+    def refresh_dataset(self) -> None:
+        """Build the dataset when there is none, or when the recordings that it was built of have changed.
+
+        One that was built of recordings elsewhere, or whose recordings are all gone, stays as it is.
+        """
+        from il_nodes.bag import find_bags
+
+        if not self.workspace.dataset.is_dir():
+            self.build()
+            return
+        built_of = _read_json(self.workspace.dataset / _SOURCES)
+        bags = find_bags(self.workspace.recordings, include_partial=True)
+        if not bags or built_of.get("folder") != _OWN_RECORDINGS:
+            return
+        before, now = built_of.get("recordings"), _digests(bags)
+        if before == now or not isinstance(before, dict):
+            return
+        new, gone = len(now.keys() - before.keys()), len(before.keys() - now.keys())
+        changed = sum(now[name] != before[name] for name in now.keys() & before.keys())
+        words = [f"{number} {word}" for number, word in ((new, "new"), (changed, "changed"), (gone, "gone")) if number]
+        self._console.say(f"  the recordings are others than the dataset's ({', '.join(words)}): building it anew")
+        contract = None
+        if built_of.get("contract_was_given"):
+            from models.episodes import open_dataset
+
+            contract = open_dataset(self.workspace.dataset, verify=False).contract
+        self._build(self.workspace.recordings, bags, contract)
+
+    def _build(self, folder: Path, bags: Sequence[Path], contract: Contract | None) -> Facts:
         from il_nodes.dataset_builder import build_dataset
 
+        sources = {
+            "folder": _OWN_RECORDINGS if _same(folder, self.workspace.recordings) else str(folder),
+            "recordings": _digests(bags),
+            "contract_was_given": contract is not None,
+        }
         self.workspace.claim("build", [self.workspace.dataset])
         new = self.workspace.path / "dataset.new"
         _remove(new)
         with self._console.progress("building the dataset", len(bags)) as progress:
-            contract = self.contract() if self._contract_was_given else None
-            report = build_dataset(bags, new, progress.update, contract=contract)
+
+            def show(done: int, total: int) -> None:
+                progress.update(done, total, f"{done} of {counted(total, 'recording')}")
+
+            report = build_dataset(bags, new, show, contract=contract)
+        (new / _SOURCES).write_text(json.dumps(sources, indent=1) + "\n")
         _replace(self.workspace.dataset, new)
         for recording in report.quarantined:
             self._console.say(f"  left out: {recording.name}: {recording.reason}")
@@ -116,7 +191,7 @@ class Stages:
 
             def show(record: EpochRecord, epochs: int) -> None:
                 loss = f"loss {record.training_loss:.4f}, on held-out episodes {record.validation_loss:.4f}"
-                progress.update(record.epoch, epochs, loss)
+                progress.update(record.epoch, epochs, f"epoch {record.epoch} of {epochs}, {loss}")
 
             trained = BehavioralCloning(config).fit(dataset, show)
         new = self.workspace.path / "checkpoint.new"
@@ -138,11 +213,29 @@ class Stages:
         """Write the checkpoint as one ``policy.onnx``, compared with torch and read back."""
         from models.bundle import export_bundle
 
+        self.require_checkpoint()
         if bundle is None:
             self.workspace.claim("export", [self.workspace.bundle])
         with self._console.progress("exporting"):
             report = export_bundle(self.workspace.checkpoint, bundle or self.workspace.bundle)
         return asdict(report)
+
+    def require_checkpoint(self) -> None:
+        """Refuse to go on without a checkpoint."""
+        if not self.workspace.checkpoint.is_dir():
+            raise TrainingError(
+                f"there is no checkpoint in {self.workspace.path}",
+                fix=f'make one with "understudy train"{self.workspace.or_another("checkpoint")}',
+            )
+
+    def require_policy(self, bundle: Path) -> Bundle:
+        """A policy that was made for the contract, checked; refused, before anything is made, when it was not."""
+        from models.bundle import inspect_bundle, require_contract
+
+        self.require_drivable()
+        found = inspect_bundle(bundle)
+        require_contract(found, self.contract())
+        return found
 
     def deploy(
         self,
@@ -160,12 +253,8 @@ class Stages:
             unsafe_threshold: unsafe probability above which the expert drives; None takes the contract's, to which the
                 policy's classifier was calibrated.
         """
-        from models.bundle import inspect_bundle, require_contract
-
+        found = self.require_policy(bundle)
         contract = self.contract()
-        contract.require_limits()
-        found = inspect_bundle(bundle)
-        require_contract(found, contract)
         threshold = contract.gate.unsafe_threshold if unsafe_threshold is None else unsafe_threshold
         self.workspace.claim("deploy", [self.workspace.deployment])
         new = self.workspace.path / "deployment.new"
@@ -183,25 +272,54 @@ class Stages:
                 params_file=self._params_file,
                 domain=self._domain,
             )
+        driver = {"bundle": str(bundle), "sha256": found.sha256, "unsafe_threshold": threshold}
+        (new / _DRIVER).write_text(json.dumps(driver, indent=1) + "\n")
         _replace(self.workspace.deployment, new)
         bags = finished_episodes(self.workspace.deployment)
         return {"episodes": len(bags), "bags": [bag.name for bag in bags], "unsafe_threshold": threshold}
 
-    def evaluate(self, goals: Goals) -> Verdict:
-        """Score the recorded deployment; writes ``evaluation/scores.json``."""
-        from understudy.evaluation import evaluate
-        from understudy.goals import Verdict
-
+    def require_deployment(self) -> list[Path]:
+        """The recorded deployment's bags; refused when there are none."""
         bags = finished_episodes(self.workspace.deployment)
         if not bags:
             raise RecordingError(
-                f"there is no deployment to score in {self.workspace.deployment}", fix='run "understudy deploy"'
+                f"there is no deployment to score in {self.workspace.deployment}",
+                fix=f'make one with "understudy evaluate"{self.workspace.or_another("deployment")}',
             )
+        return bags
+
+    def other_driver(self, bundle: Path | None = None) -> str:
+        """What to say when the deployment was driven by another policy; empty when it was not, or is not known.
+
+        Args:
+            bundle: the policy that should have driven; the workspace's by default.
+        """
+        path = bundle or self.workspace.bundle
+        drove = _read_json(self.workspace.deployment / _DRIVER).get("sha256")
+        if not isinstance(drove, str) or not path.is_file():
+            return ""
+        now = _sha256(path)
+        if drove == now:
+            return ""
+        return f"these drives were made by another policy ({drove[:12]}) than {path} is now ({now[:12]})"
+
+    def evaluate(self, goals: Goals | None = None) -> Verdict:
+        """Score the recorded deployment; writes ``evaluation/scores.json`` and the goals beside it.
+
+        Args:
+            goals: what the scores are held against; None takes those of the last evaluation.
+        """
+        from understudy.evaluation import evaluate
+        from understudy.goals import Verdict, read_goals, write_goals
+
+        bags = self.require_deployment()
+        goals = read_goals(self.workspace.goals) if goals is None else goals
         with self._console.progress("scoring"):
             verdict = Verdict(evaluate(bags), goals)
         self.workspace.claim("evaluate", [self.workspace.evaluation])
         self.workspace.evaluation.mkdir(exist_ok=True)
         (self.workspace.evaluation / "scores.json").write_text(verdict.evaluation.to_json())
+        write_goals(self.workspace.goals, goals)
         return verdict
 
     def report(self, verdict: Verdict, title: str, command: str, stages: tuple[Stage, ...] = ()) -> Path:
@@ -213,6 +331,29 @@ class Stages:
         with self._console.progress("writing the report"):
             inputs = gather(self.workspace, self.contract(), verdict, title=title, command=command, stages=stages)
             return write_report(self.workspace.report, inputs)
+
+
+def _read_json(path: Path) -> Facts:
+    """The object in a file; empty where there is none."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digests(bags: Sequence[Path]) -> dict[str, str]:
+    """Name of each recording to the SHA-256 of its manifest, which holds those of its files; empty without one."""
+    manifests = {bag.name: bag / "manifest.json" for bag in bags}
+    return {name: _sha256(manifest) if manifest.is_file() else "" for name, manifest in manifests.items()}
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
 
 
 def _remove(path: Path) -> None:

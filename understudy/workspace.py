@@ -6,16 +6,19 @@ import fcntl
 import hashlib
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from models.errors import UnderstudyError
 from understudy.console import jsonable
 from understudy.ros_environment import repository_root
 
-__all__ = ["Workspace", "code_fingerprint", "fingerprint"]
+__all__ = ["DEFAULT_WORKSPACE", "Workspace", "code_fingerprint", "fingerprint"]
+
+DEFAULT_WORKSPACE = Path("runs/default")
 
 
 def fingerprint(*parts: object) -> str:
@@ -37,20 +40,43 @@ class Workspace:
     """One run's folder.
 
     Args:
-        path: the folder; made when it is missing.
+        path: the folder.
+        create: make the folder now when it is missing; otherwise with the first lock or note, so that a command that
+            fails before leaves nothing under a mistyped name.
     """
 
     #: Raised when ``workspace.json`` changes its meaning: older ones count as empty.
     FORMAT = 1
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, create: bool = True) -> None:
         self.path = path
+        if create:
+            self._make()
+
+    def _make(self) -> None:
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UnderstudyError(
-                f"the workspace {path} cannot be made", found=error.strerror, fix="choose another with --workspace"
+                f"the workspace {self.path} cannot be made", found=error.strerror, fix="choose another with --workspace"
             ) from error
+
+    def or_another(self, part: str) -> str:
+        """The end of an advice: which workspaces beside this one have a part that it lacks; empty when none has.
+
+        Args:
+            part: the name of a folder or file in a workspace.
+        """
+        having: list[Path] = []
+        for parent in dict.fromkeys((self.path.parent, DEFAULT_WORKSPACE.parent)):
+            with suppress(OSError):
+                folders = sorted(path for path in parent.iterdir() if path != self.path)
+                having += [path for path in folders if _is_there(path / part)]
+        return ", or ".join(["", *(f"add --workspace {shlex.quote(str(path))}" for path in having[:3])])
+
+    def option(self) -> str:
+        """The option that leads another command here; empty for the default workspace."""
+        return "" if self.path == DEFAULT_WORKSPACE else f" --workspace {shlex.quote(str(self.path))}"
 
     @property
     def recordings(self) -> Path:
@@ -81,6 +107,11 @@ class Workspace:
     def evaluation(self) -> Path:
         """The scores of the deployment."""
         return self.path / "evaluation"
+
+    @property
+    def goals(self) -> Path:
+        """The goals that the scores were held against."""
+        return self.evaluation / "goals.json"
 
     @property
     def report(self) -> Path:
@@ -155,6 +186,7 @@ class Workspace:
         return [str(path.relative_to(self.path)) for path in paths]
 
     def _write(self, state: Mapping[str, object]) -> None:
+        self._make()
         temporary = self._state_file.with_suffix(".json.new")
         temporary.write_text(json.dumps({"format": self.FORMAT, "stages": state}, indent=1) + "\n")
         os.replace(temporary, self._state_file)
@@ -179,6 +211,7 @@ class Workspace:
         Raises:
             UnderstudyError: another run works here.
         """
+        self._make()
         path = self.path / "workspace.lock"
         with path.open("a+") as file:
             try:
@@ -200,6 +233,11 @@ def _listed(entry: Mapping[str, object]) -> list[object]:
     """The outputs that an entry of ``workspace.json`` names."""
     outputs = entry.get("outputs")
     return outputs if isinstance(outputs, list) else []
+
+
+def _is_there(path: Path) -> bool:
+    """Whether it is a file, or a folder with something in it."""
+    return any(path.iterdir()) if path.is_dir() else path.is_file()
 
 
 def _delete(path: Path) -> None:

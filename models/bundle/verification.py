@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.bundle.differences import contract_differences
+from models.bundle.differences import contract_differences, summarise_differences
 from models.bundle.reading import Bundle, inspect_bundle
 from models.bundle.session import open_session
 from models.contract import Contract
@@ -32,7 +32,7 @@ def require_contract(bundle: Bundle, contract: Contract) -> None:
     if differences:
         raise BundleError(
             f"{bundle.path.name} was made for another contract",
-            found="; ".join(differences),
+            found=summarise_differences(differences),
             expected=f"contract {contract.hash[:12]} of {contract.robot_type!r}, not {bundle.contract.hash[:12]}",
             fix="train and export with the robot's contract, or give the robot the bundle's (in its metadata)",
         )

@@ -29,6 +29,7 @@ from models.contract.model import (
 )
 from models.contract.operators import Clamp, Operator, Rad2Deg, Resize
 from models.contract.problems import InvalidContract, Problem
+from models.contract.units import rate_unit
 from models.errors import ContractError
 
 __all__ = [
@@ -55,4 +56,5 @@ __all__ = [
     "Timeline",
     "load_contract",
     "parse_contract",
+    "rate_unit",
 ]

@@ -10,8 +10,8 @@ from models.contract.contract import Contract
 from models.contract.model import GateSpec, Memory, Stream
 from models.contract.problems import Problems, nearest, one_of
 from models.contract.reader import Reader
-from models.contract.sections import read_gate, read_limits, read_memory
-from models.contract.streams import read_streams
+from models.contract.sections import GATE_KEYS, MEMORY_KEYS, read_gate, read_limits, read_memory
+from models.contract.streams import SOURCE_KEYS, read_streams
 from models.contract.yaml_tree import MAX_BYTES, Node, read_yaml
 from models.errors import ContractError
 
@@ -21,6 +21,12 @@ UNUSED_SECTIONS = ("tasks", "rewards", "signals", "info", "complementary_data", 
 """Sections of the vocabulary that Understudy accepts unread."""
 
 _KEYS = ("robot_type", "robot_interface", "fps", "observations", "actions", "limits", "memory", "trigger", "gate")
+_ADDITIONS = {
+    "robot_type": "robot_type: my_robot",
+    "fps": "fps: 20",
+    "observations": "see docs/contract.md for the smallest contract",
+    "actions": "see docs/contract.md for the smallest contract",
+}
 _MIN_FPS, _MAX_FPS = 0.01, 1000.0
 """Ticks per second; the nodes are Python."""
 
@@ -109,7 +115,25 @@ def _top_level(reader: Reader, root: Node) -> dict[str, Node]:
         reader.problems.raise_if_any()
     assert isinstance(root.value, Mapping)
     known = {key: node for key, node in root.value.items() if not key.startswith("x-")}
-    return reader.mapping(Node(root.path, root.line, known), (*_KEYS, *UNUSED_SECTIONS), required)
+    top = Node(root.path, root.line, known)
+    return reader.mapping(top, (*_KEYS, *UNUSED_SECTIONS), required, _slipped(known), _ADDITIONS)
+
+
+def _slipped(sections: Mapping[str, Node]) -> dict[str, str]:
+    """For keys that lost their indentation, the block they came from."""
+    where = {}
+    for key in sections:
+        if key.startswith("observation."):
+            where[key] = "indent it by two spaces, under 'observations'"
+        elif key.startswith("action.") or (key == "action" and "actions" in sections):
+            where[key] = "indent it by two spaces, under 'actions'"
+        elif key in SOURCE_KEYS:
+            where[key] = "indent it by four spaces, under its stream in 'observations' or 'actions'"
+        elif key in GATE_KEYS:
+            where[key] = "indent it by two spaces, under 'gate'"
+        elif key in MEMORY_KEYS:
+            where[key] = "indent it by two spaces, under 'memory'"
+    return where
 
 
 def _check_keys(reader: Reader, sections: dict[str, Node], observations: tuple[Stream, ...]) -> None:

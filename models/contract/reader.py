@@ -10,6 +10,7 @@ import math
 from collections.abc import Collection, Mapping
 
 from models.contract.problems import Problem, Problems, nearest, one_of, shown
+from models.contract.quantities import mixed_up, probable_unit
 from models.contract.units import UNIT_NAMES, Unit, parse_quantity, parse_unit
 from models.contract.yaml_tree import Node
 
@@ -35,10 +36,11 @@ class Reader:
         allowed: Collection[str],
         required: Collection[str] = (),
         elsewhere: Mapping[str, str] | None = None,
+        additions: Mapping[str, str] | None = None,
     ) -> dict[str, Node]:
         """The node's keys, unknown ones refused, missing ones noted; empty if it is no mapping at all.
 
-        ``elsewhere`` says for keys of other places where they belong.
+        ``elsewhere`` says for keys of other places where they belong, ``additions`` what to write for missing ones.
         """
         if not isinstance(node.value, Mapping):
             self.wrong(node, "not a mapping", f"a mapping with the keys {', '.join(allowed)}")
@@ -50,7 +52,9 @@ class Reader:
         for key in required:
             if key not in node.value:
                 path = f"{node.path}.{key}" if node.path else key
-                self.problems.add(Problem(path, node.line, "missing", "nothing", f"the key {key!r}"))
+                self.problems.add(
+                    Problem(path, node.line, "missing", "nothing", f"the key {key!r}", (additions or {}).get(key, ""))
+                )
         return {key: child for key, child in node.value.items() if key in allowed}
 
     def entries(self, node: Node, what: str) -> dict[str, Node]:
@@ -163,10 +167,14 @@ class Reader:
             return self._finite(node, float(number))
         unit = parse_unit(unit_text)
         if unit is None:
-            self.wrong(node, f"unknown unit {unit_text!r}", f"a unit of {wanted}", nearest(unit_text, UNIT_NAMES))
+            close = probable_unit(unit_text, units) if units else ""
+            fix = f"did you mean {close!r}?" if close else nearest(unit_text, UNIT_NAMES)
+            self.wrong(node, f"unknown unit {unit_text!r}", f"a unit of {wanted}", fix)
             return None
         if units and unit.symbol not in {_canonical(name) for name in units}:
-            self.wrong(node, f"{unit_text!r} measures something else", f"{wanted}, or a unit that converts to it")
+            close = probable_unit(unit_text, units)
+            fix = f"did you mean '{number} {close}'?" if close else f"write it in {wanted}"
+            self.wrong(node, mixed_up(unit_text, unit, units), f"{wanted}, or a unit that converts to it", fix)
             return None
         try:
             return self._finite(node, unit.to_si(number) / _si_units(plain_unit))

@@ -11,13 +11,15 @@ from models.contract.contract import action_names
 from models.contract.messages import field_unit
 from models.contract.model import DimensionLimits, GateSpec, Memory, Source, Stream
 from models.contract.problems import nearest, one_of
+from models.contract.quantities import mixed_up
 from models.contract.reader import Reader
-from models.contract.units import UNIT_NAMES, Unit, parse_unit
+from models.contract.units import UNIT_NAMES, Unit, parse_unit, rate_unit
 from models.contract.yaml_tree import Node
 
-__all__ = ["read_gate", "read_limits", "read_memory"]
+__all__ = ["GATE_KEYS", "MEMORY_KEYS", "read_gate", "read_limits", "read_memory"]
 
 _LIMIT_KEYS = ("min", "max", "rate", "unit", "stop")
+MEMORY_KEYS = ("frames", "stride", "recurrent", "reset_gap")
 _POSITIONS = {"m", "rad"}
 _LARGEST = 1e9
 """No robot's limit in SI units; it keeps every value and its inverse well inside float32."""
@@ -62,7 +64,7 @@ def _read_dimension(reader: Reader, node: Node, name: str, possible: tuple[str, 
     if not np.float32(low) < np.float32(high) and "min" in fields and "max" in fields:
         reader.wrong(node, "the minimum is not below the maximum", "min < max", found=f"min {low:g}, max {high:g}")
         low, high = -math.inf, math.inf
-    rates = tuple(_per_second(one) for one in units)
+    rates = tuple(rate_unit(one) for one in units)
     rate = reader.number(fields.get("rate"), rates, 1.0, minimum=1 / _LARGEST, maximum=_LARGEST)
     if _POSITIONS & ({unit} if unit else {*possible}) and "stop" not in fields:
         reader.wrong(
@@ -86,9 +88,11 @@ def _read_unit(reader: Reader, fields: dict[str, Node], possible: tuple[str, ...
         if text and unit is None:
             reader.wrong(declared, "unknown unit", wanted, nearest(text, possible or UNIT_NAMES))
         elif unit is not None and possible and not _fits(unit, possible):
-            reader.wrong(declared, "not the unit of this field", wanted)
+            fix = " or ".join(f"'unit: {name}'" for name in possible)
+            message = f"not the unit of this field: {mixed_up(text, unit, possible)}"
+            reader.wrong(declared, message, wanted, f"write {fix}")
         elif unit is not None and not unit.is_si:
-            fix = f"write 'unit: {unit.symbol}', and the unit beside the numbers: max: 90 {text}"
+            fix = f"write 'unit: {unit.symbol}', and the unit beside the numbers: {_beside_the_numbers(fields, text)}"
             reader.wrong(declared, "not an SI unit, and the wire is in SI", unit.symbol, fix)
         elif unit is not None:
             return unit.symbol
@@ -100,18 +104,24 @@ def _read_unit(reader: Reader, fields: dict[str, Node], possible: tuple[str, ...
     return fitting[0].symbol if fitting else ""
 
 
+def _beside_the_numbers(fields: dict[str, Node], unit: str) -> str:
+    """The numbers of the file with the unit that was meant for all of them."""
+    units = {"min": unit, "max": unit, "rate": f"{unit}/s", "stop": unit}
+    written = []
+    for key, one in units.items():
+        value = fields[key].value if key in fields else None
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value:
+            written.append(f"{key}: {value} {one}")
+    return ", ".join(written) or f"max: 90 {unit}"
+
+
 def _fits(unit: Unit, possible: tuple[str, ...]) -> bool:
     return any((known := parse_unit(name)) is not None and known.powers == unit.powers for name in possible)
 
 
-def _per_second(unit: str) -> str:
-    rate = parse_unit(f"{unit}/s")
-    return rate.symbol if rate else f"{unit}/s"
-
-
 def read_memory(reader: Reader, section: Node) -> Memory:
     """How much of the past a policy sees."""
-    fields = reader.mapping(section, ("frames", "stride", "recurrent", "reset_gap"))
+    fields = reader.mapping(section, MEMORY_KEYS)
     default = Memory()
     return Memory(
         frames=reader.integer(fields.get("frames"), 1, 256, default.frames),
@@ -121,7 +131,7 @@ def read_memory(reader: Reader, section: Node) -> Memory:
     )
 
 
-_GATE_KEYS = (
+GATE_KEYS = (
     "expert",
     "proposal",
     "threshold",
@@ -136,7 +146,7 @@ _GATE_KEYS = (
 
 def read_gate(reader: Reader, section: Node, actions: tuple[Source, ...]) -> GateSpec:
     """When the policy may drive; ``actions`` are the command channels, which nobody but the gate may publish."""
-    fields = reader.mapping(section, _GATE_KEYS)
+    fields = reader.mapping(section, GATE_KEYS)
     default = GateSpec()
     experts, expert_age = _read_expert(reader, fields.get("expert"), actions, default)
     proposal_topic, proposal_age = default.proposal_topic, default.proposal_max_age_s

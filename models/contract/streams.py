@@ -16,10 +16,11 @@ from models.contract.problems import nearest, one_of
 from models.contract.reader import Reader
 from models.contract.yaml_tree import Node
 
-__all__ = ["read_streams"]
+__all__ = ["SOURCE_KEYS", "read_streams"]
 
-_SOURCE_KEYS = ("channel", "align", "select", "apply", "kind", "max_age")
+SOURCE_KEYS = ("channel", "align", "select", "apply", "kind", "max_age")
 _ALIGN_KEYS = ("strategy", "timeline", "tolerance_ms")
+_ALIGN_ADDITIONS = {"strategy": "strategy: hold", "timeline": "timeline: header, or receive without a header"}
 _LONGEST_MS = 86_400_000.0
 _KIND_SIZES = {"continuous": 0, "quaternion": 4, "euler_rpy": 3, "axis_angle": 3, "rotation_6d": 6, "binary": 0}
 """Values that each kind has; 0 for any number of them."""
@@ -35,6 +36,10 @@ def read_streams(reader: Reader, section: Node, types: TopicTypes, *, actions: b
     """Every stream of ``observations`` or ``actions``; ``types`` gathers the types of their topics."""
     streams = []
     for key, node in reader.entries(section, "stream keys to their channels").items():
+        if key in SOURCE_KEYS:
+            fix = "indent it by two spaces, under the stream that it belongs to"
+            reader.wrong(node, "this key belongs into a stream", "stream keys", fix, found=repr(key))
+            continue
         if actions and key.startswith(IMAGE_PREFIX):
             expected = f"a key without the prefix {IMAGE_PREFIX!r}"
             reader.wrong(node, "an action cannot be an image", expected, found=repr(key))
@@ -66,7 +71,7 @@ def _check_concatenation(
 
 
 def _read_source(reader: Reader, node: Node, types: TopicTypes, *, is_image: bool, actions: bool) -> Source:
-    fields = reader.mapping(node, _SOURCE_KEYS, ("channel", "align"), _BELONGS)
+    fields = reader.mapping(node, SOURCE_KEYS, ("channel", "align"), _BELONGS, _additions(node))
     channel = Channel("", "")
     if "channel" in fields:
         channel = read_channel(reader, fields["channel"], types, is_image=is_image, actions=actions)
@@ -91,8 +96,20 @@ def _read_source(reader: Reader, node: Node, types: TopicTypes, *, is_image: boo
     )
 
 
+def _additions(node: Node) -> dict[str, str]:
+    """What to write for a source's missing keys: an ``align`` that fits its message type."""
+    channel = node.value.get("channel") if isinstance(node.value, Mapping) else None
+    kind = channel.value.get("type") if channel is not None and isinstance(channel.value, Mapping) else None
+    short = kind.value.strip().replace("/msg/", "/") if kind is not None and isinstance(kind.value, str) else ""
+    timeline = "receive" if has_header(short.replace("/", "/msg/")) is False else "header"
+    return {
+        "align": f"align: {{strategy: hold, timeline: {timeline}}}",
+        "channel": "channel: {topic: /camera/image_raw, type: sensor_msgs/msg/Image}",
+    }
+
+
 def _read_align(reader: Reader, node: Node, message_type: str) -> Align:
-    fields = reader.mapping(node, _ALIGN_KEYS, ("strategy", "timeline"))
+    fields = reader.mapping(node, _ALIGN_KEYS, ("strategy", "timeline"), None, _ALIGN_ADDITIONS)
     strategy = cast(Strategy, reader.choice(fields.get("strategy"), ("hold", "asof", "drop"), "hold"))
     timeline = cast(Timeline, reader.choice(fields.get("timeline"), ("header", "receive"), "receive"))
     if timeline == "header" and has_header(message_type) is False:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 
-__all__ = ["DIMENSIONLESS", "UNIT_NAMES", "Unit", "parse_quantity", "parse_unit"]
+__all__ = ["DIMENSIONLESS", "UNIT_NAMES", "Unit", "parse_quantity", "parse_unit", "rate_unit"]
 
 _BASES = ("m", "kg", "s", "A", "K", "rad")
 Powers = tuple[int, ...]
@@ -125,6 +125,14 @@ def parse_unit(text: str) -> Unit | None:
             return None
         result = result * _UNITS[match[1]] ** (sign * int(match[2] or 1))
     return result
+
+
+def rate_unit(unit: str) -> str:
+    """The unit of a change per second: ``m/s^2`` for ``m/s``, ``N/s`` for ``N``; ``1/s`` where none is declared."""
+    if "/" not in unit:
+        return f"{unit or '1'}/s"
+    rate = parse_unit(f"{unit}/s")
+    return rate.symbol if rate else f"{unit}/s"
 
 
 def parse_quantity(text: str) -> tuple[str, str] | None:

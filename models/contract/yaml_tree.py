@@ -13,6 +13,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 
 from models.contract.problems import InvalidContract, Problem, shown
+from models.contract.yaml_errors import explain_yaml_error
 
 __all__ = ["MAX_BYTES", "Node", "read_yaml"]
 
@@ -65,7 +66,7 @@ def read_yaml(text: str, name: str) -> Node:
         # compose() builds nodes, never objects: tags are only names until _Builder looks at them.
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise _from_yaml_error(error, name) from None
+        raise InvalidContract(name, [explain_yaml_error(error, text)]) from None
     if root is None:
         raise _invalid(name, 0, "the file is empty", "no keys at all", "a YAML mapping with robot_type, fps, …")
     return _Builder(name).build(root, "", 0)
@@ -203,11 +204,3 @@ class _Builder:
 
 def _invalid(name: str, line: int, message: str, found: str, expected: str, path: str = "") -> InvalidContract:
     return InvalidContract(name, [Problem(path, line, message, found, expected)])
-
-
-def _from_yaml_error(error: yaml.YAMLError, name: str) -> InvalidContract:
-    if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
-        detail = "; ".join(part for part in (error.problem, error.context) if part)
-        return _invalid(name, mark.line + 1 if mark else 0, "not valid YAML", detail, "valid YAML")
-    return _invalid(name, 0, "not valid YAML", str(error).split("\n", 1)[0], "printable UTF-8 text in YAML")

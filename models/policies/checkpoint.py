@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from models.policies.specification import PolicySpecification
 __all__ = ["Checkpoint"]
 
 WEIGHTS, PROBE, DESCRIPTION = "policy.safetensors", "probe.safetensors", "checkpoint.json"
+HASHED = (WEIGHTS, PROBE)
+"""Files whose SHA-256 the description holds: a flipped bit in a weight is otherwise a valid weight."""
+
 FORMAT_VERSION = 1
 
 
@@ -55,6 +59,7 @@ class Checkpoint:
         save_file({key: np.ascontiguousarray(rows) for key, rows in self.probe.items()}, directory / PROBE)
         description = {
             "format_version": FORMAT_VERSION,
+            "sha256": {name: _sha256(directory / name) for name in HASHED},
             "policy": self.policy.specification.to_dict(),
             "contract": self.contract.text,
             "learner": dict(self.learner),
@@ -71,6 +76,7 @@ class Checkpoint:
             description = json.loads((directory / DESCRIPTION).read_text(encoding="utf-8"))
             if description["format_version"] != FORMAT_VERSION:
                 raise ValueError(f"format version {description['format_version']}, not {FORMAT_VERSION}")
+            _check_files(directory, description)
             specification = PolicySpecification.from_dict(description["policy"])
             policy = Policy(specification, Scaling.identity(specification))
             policy.load_state_dict(load_tensors(directory / WEIGHTS))
@@ -90,3 +96,29 @@ class Checkpoint:
                 expected=f"{DESCRIPTION}, {WEIGHTS} and {PROBE} as a learner writes them",
                 fix="train again with `understudy train`",
             ) from error
+
+
+def _check_files(directory: Path, description: Mapping[str, Any]) -> None:
+    """Raise ``TrainingError`` unless weights and probe are the very bytes that were saved."""
+    hashes = description.get("sha256")
+    if not isinstance(hashes, Mapping) or any(not isinstance(hashes.get(name), str) for name in HASHED):
+        raise TrainingError(
+            f"the checkpoint in {directory} does not say what its files have to be",
+            found=f"no SHA-256 of {' and '.join(HASHED)} in {DESCRIPTION}",
+            expected="a checkpoint by this version of Understudy; older ones cannot be told from damaged ones",
+            fix="train again with `understudy train`",
+        )
+    for name in HASHED:
+        found = _sha256(directory / name)
+        if found != hashes[name]:
+            raise TrainingError(
+                f"{directory / name} is not the file that was saved",
+                found=f"SHA-256 {found[:16]}…",
+                expected=f"SHA-256 {hashes[name][:16]}…, as {DESCRIPTION} says",
+                fix="copy the checkpoint again from where it was trained, or train again with `understudy train`",
+            )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
 """``gymnasium.make("Understudy/Driving-v0")``: the driving world as a Gymnasium environment.
 
 Observations carry the robot contract's stream keys, actions its SI units, so a policy that was trained here can be
-compared with one that drives over ROS 2. Call ``sim.register()`` first where the package is not installed.
+compared with one that drives over ROS 2. Call ``sim.register()`` first.
 """
 
 from __future__ import annotations

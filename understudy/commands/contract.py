@@ -11,6 +11,7 @@ import typer
 from understudy.console import Console
 
 if TYPE_CHECKING:
+    from models.contract import Memory
     from understudy.contract_check import ContractSummary, StreamSummary
 
 __all__ = ["app"]
@@ -49,9 +50,8 @@ def _page(file: Path, summary: ContractSummary) -> Any:
     heading = Text(f"{file}: {summary.robot_type}, {summary.fps:g} Hz (a tick every {summary.period_s * 1000:g} ms)")
     heading.stylize("bold")
     memory = summary.memory
-    remembered = "recurrent" if memory.recurrent else f"{memory.frames} frames, {memory.stride} ticks apart"
     lines = [
-        Text(f"memory: {remembered}; forgotten after a gap of {memory.reset_gap_s:g} s"),
+        Text(f"memory: {_remembered(memory)}; forgotten after a gap of {memory.reset_gap_s:g} s"),
         Text(f"hash:   {summary.hash}"),
     ]
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in summary.warnings]
@@ -60,7 +60,15 @@ def _page(file: Path, summary: ContractSummary) -> Any:
         if summary.deployable
         else Text("sound; it can be recorded with, but not deployed before it has limits", style="yellow")
     )
-    return Group(heading, _streams(summary), _limits(summary), *lines, *warnings, verdict)
+    limits = [_limits(summary)] if summary.limits else []
+    return Group(heading, _streams(summary), *limits, *lines, *warnings, verdict)
+
+
+def _remembered(memory: Memory) -> str:
+    frames = "1 frame"
+    if memory.frames > 1:
+        frames = f"{memory.frames} frames, {memory.stride} tick{'s' if memory.stride > 1 else ''} apart"
+    return f"{frames}, and a hidden state" if memory.recurrent else frames
 
 
 def _streams(summary: ContractSummary) -> Any:
@@ -80,17 +88,24 @@ def _name(stream: StreamSummary) -> str:
 
 
 def _shape(stream: StreamSummary) -> str:
-    size = "x".join("?" if side is None else str(side) for side in stream.shape)
-    stacked = f"{stream.stacked}x" if stream.stacked > 1 else ""
-    return f"{stacked}{size} {stream.dtype}"
+    stacked = f"{stream.stacked} frames of " if stream.stacked > 1 else ""
+    if len(stream.shape) == 1:
+        count = stream.shape[0]
+        return f"{stacked}{count} number{'' if count == 1 else 's'}, {stream.dtype}"
+    height, width = stream.shape[:2]
+    if height is None or width is None:
+        return f"{stacked}an image, {stream.dtype}\n(size, channels: as the camera sends them)"
+    return f"{stacked}{height}x{width} pixels, {stream.dtype}\n(channels: as the camera sends them)"
 
 
 def _limits(summary: ContractSummary) -> Any:
     from rich.table import Table
 
+    from models.contract import rate_unit
+
     table = Table("action", "minimum", "maximum", "rate", "stop", "unit", box=None, padding=(0, 2, 0, 0))
     for limit in summary.limits:
-        rate = f"{limit.rate:g} {limit.unit}/s"
+        rate = f"{limit.rate:g} {rate_unit(limit.unit)}"
         numbers = (f"{limit.minimum:g}", f"{limit.maximum:g}", rate, f"{limit.stop:g}")
         table.add_row(limit.name, *numbers, limit.unit)
     return table

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.errors import BundleError
+from models.errors import BundleError, RecordingError
 from understudy.commands.options import (
     DEFAULT_WORKSPACE,
     ContractOption,
     DomainOption,
     ParamsOption,
     WorkspaceOption,
+    require_seeds,
 )
-from understudy.console import Console
+from understudy.console import Console, counted
 
 if TYPE_CHECKING:
     from understudy.drives import DriveSettings
@@ -29,7 +31,11 @@ BundleOption = Annotated[
     Path | None, typer.Option("--bundle", help="The policy; the workspace's policy.onnx by default.")
 ]
 TracksOption = Annotated[
-    str, typer.Option(help="Track seeds, one episode for each. Training used 1 to 12 unless told otherwise.")
+    str,
+    typer.Option(
+        callback=require_seeds,
+        help="Track seeds, one episode for each. Training used 1 to 12 unless told otherwise.",
+    ),
 ]
 LapsOption = Annotated[int, typer.Option(min=0, help="Laps an episode; 0 for no limit.")]
 LongestOption = Annotated[float, typer.Option("--max-episode-s", min=1, help="Longest episode, simulated seconds.")]
@@ -95,12 +101,17 @@ def deploy(
     from understudy.workspace import Workspace
 
     console: Console = context.obj
-    place = Workspace(workspace)
+    place = Workspace(workspace, create=False)
     stages = _stages(place, console, contract, params_file, domain)
     settings = _settings(tracks, laps, max_episode_s, real_time_factor, lock_step)
+    policy = _bundle(place, bundle)
+    stages.require_policy(policy)
     with place.locked():
-        result = stages.deploy(settings, _bundle(place, bundle), provider.value, unsafe_threshold)
-    console.result({"ok": True, **result}, f"{result['episodes']} episodes in {place.deployment}")
+        result = stages.deploy(settings, policy, provider.value, unsafe_threshold)
+    made = counted(int(str(result["episodes"])), "episode")
+    console.result({"ok": True, **result}, f"{made} in {place.deployment}")
+    drove = f" --bundle {shlex.quote(str(bundle))}" if bundle else ""
+    console.next_step(f"understudy evaluate --no-drive{place.option()}{drove}")
     return 0
 
 
@@ -118,32 +129,71 @@ def evaluate(
     drive: Annotated[
         bool, typer.Option("--drive/--no-drive", help="Drive first, or score the deployment that is recorded.")
     ] = True,
-    goal_laps: Annotated[float, typer.Option(help="Goal: laps in every episode, at least.")] = 1.0,
-    goal_off_track: Annotated[int, typer.Option(help="Goal: times off the road, at most.")] = 0,
-    goal_policy_share: Annotated[float, typer.Option(help="Goal: share of ticks that the policy drives.")] = 0.95,
-    goal_autonomy: Annotated[float, typer.Option(help="Goal: DAVE-2 autonomy, 1 - 6 s x interventions / time.")] = 0.98,
+    goal_laps: Annotated[float, typer.Option(min=0, help="Goal: laps in every episode, at least.")] = 1.0,
+    goal_off_track: Annotated[int, typer.Option(min=0, help="Goal: times off the road, at most.")] = 0,
+    goal_policy_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Goal: share of ticks that the policy drives, at least.")
+    ] = 0.95,
+    goal_autonomy: Annotated[
+        float, typer.Option(min=0, max=1, help="Goal: DAVE-2 autonomy, 1 - 6 s x interventions / time, at least.")
+    ] = 0.98,
     contract: ContractOption = None,
     params_file: ParamsOption = None,
     domain: DomainOption = None,
 ) -> int:
     """Drive a policy on tracks that training never saw, and score the recordings.
 
-    Exits with 0 when every goal is met, with 1 otherwise.
+    Exits with 0 when every goal is met, with 1 otherwise. The age of commands is shown and decides nothing.
     """
-    from understudy.report import Goals
+    from understudy.report.inputs import Goals
     from understudy.workspace import Workspace
 
     console: Console = context.obj
-    place = Workspace(workspace)
+    place = Workspace(workspace, create=False)
     stages = _stages(place, console, contract, params_file, domain)
     settings = _settings(tracks, laps, max_episode_s, real_time_factor, lock_step)
     goals = Goals(goal_laps, goal_off_track, goal_policy_share, goal_autonomy)
+    if drive:
+        policy = _bundle(place, bundle)
+        stages.require_policy(policy)
+    else:
+        _refuse_options_of_a_drive(context)
+        stages.require_deployment()
+        _require_driver(stages, place, bundle)
     with place.locked():
         if drive:
-            stages.deploy(settings, _bundle(place, bundle), provider.value, unsafe_threshold)
+            stages.deploy(settings, policy, provider.value, unsafe_threshold)
         scores = stages.evaluate(goals)
     console.result(scores.as_json(), scores.as_text())
+    console.next_step(f"understudy report{place.option()}")
     return 0 if scores.all_met else 1
+
+
+# What decides about a drive, and about nothing when none takes place.
+_DRIVING = (
+    "tracks laps max_episode_s real_time_factor lock_step provider unsafe_threshold " + "contract params_file domain"
+).split()
+
+
+def _refuse_options_of_a_drive(context: typer.Context) -> None:
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name in _DRIVING and getattr(context.get_parameter_source(option.name), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        raise typer.BadParameter(f"nothing is driven with --no-drive, so {', '.join(given)} would do nothing", context)
+
+
+def _require_driver(stages: Stages, place: Workspace, bundle: Path | None) -> None:
+    if bundle is not None:
+        _bundle(place, bundle)
+    other = stages.other_driver(bundle)
+    if other:
+        raise RecordingError(
+            other,
+            fix=f'drive again with "understudy evaluate{place.option()}", or name the policy that drove with --bundle',
+        )
 
 
 def _bundle(place: Workspace, bundle: Path | None) -> Path:
@@ -151,7 +201,8 @@ def _bundle(place: Workspace, bundle: Path | None) -> Path:
     if not path.is_file():
         raise BundleError(
             f"there is no policy {path}",
-            fix='make one with "understudy train" and "understudy export", or give --bundle',
+            fix='make one with "understudy train" and "understudy export", or give --bundle'
+            + ("" if bundle else place.or_another("policy.onnx")),
         )
     return path
 

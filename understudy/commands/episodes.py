@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.errors import RecordingError, UnderstudyError
+from models.errors import UnderstudyError
 from understudy.commands.options import DEFAULT_WORKSPACE, ContractOption, WorkspaceOption
-from understudy.console import Console
+from understudy.console import Console, counted
 
 if TYPE_CHECKING:
     from il_nodes.bag import BagReader
@@ -28,13 +28,11 @@ def _group() -> None:
     """Recorded episodes: list them, look into one, check that they are intact, build a dataset of them."""
 
 
-def _folder(workspace: Path, recordings: Path | None) -> Path:
-    folder = recordings or workspace / "recordings"
-    if not folder.is_dir():
-        raise RecordingError(
-            f"there are no recordings in {folder}", found="no such folder", fix='make some with "understudy record"'
-        )
-    return folder
+def _folder(console: Console, workspace: Path, recordings: Path | None) -> Path:
+    from understudy.stages import Stages
+    from understudy.workspace import Workspace
+
+    return Stages(Workspace(workspace, create=False), console).require_recordings(recordings)
 
 
 @app.command("list")
@@ -45,7 +43,7 @@ def list_episodes(
     from il_nodes.bag import BagReader
 
     console: Console = context.obj
-    folder = _folder(workspace, recordings)
+    folder = _folder(console, workspace, recordings)
     rows: list[dict[str, object]] = []
     for path in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
         row: dict[str, object] = {"name": path.name, "size_bytes": _size(path)}
@@ -109,7 +107,7 @@ def check(
     from il_nodes.bag import BagReader
 
     console: Console = context.obj
-    paths = sorted(entry for entry in _folder(workspace, recordings).iterdir() if entry.is_dir())
+    paths = sorted(entry for entry in _folder(console, workspace, recordings).iterdir() if entry.is_dir())
     problems: dict[str, str] = {}
     with console.progress("checking") as progress:
         for done, path in enumerate(paths):
@@ -119,7 +117,7 @@ def check(
             except UnderstudyError as error:
                 problems[path.name] = str(error)
     lines = [f"{name}: {problem}" for name, problem in problems.items()]
-    lines.append(f"{len(paths) - len(problems)} of {len(paths)} bags are intact")
+    lines.append(f"{len(paths) - len(problems)} of {counted(len(paths), 'bag')} intact")
     console.result({"ok": not problems, "bags": len(paths), "problems": problems}, "\n".join(lines))
     return 1 if problems else 0
 
@@ -144,8 +142,12 @@ def build(
     from understudy.workspace import Workspace
 
     console: Console = context.obj
-    place = Workspace(workspace)
+    place = Workspace(workspace, create=False)
+    stages = Stages(place, console, contract=contract)
+    stages.require_bags(recordings)
     with place.locked():
-        result = Stages(place, console, contract=contract).build(_folder(workspace, recordings))
-    console.result({"ok": True, **result}, f"dataset of {result['frames']} frames in {place.dataset}")
+        result = stages.build(recordings)
+    frames = counted(int(str(result["frames"])), "frame")
+    console.result({"ok": True, **result}, f"dataset of {frames} in {place.dataset}")
+    console.next_step(f"understudy train{place.option()}")
     return 0

@@ -7,9 +7,29 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DEFAULT_WORKSPACE", "ContractOption", "DomainOption", "ParamsOption", "WorkspaceOption"]
+from understudy.workspace import DEFAULT_WORKSPACE
 
-DEFAULT_WORKSPACE = Path("runs/default")
+__all__ = [
+    "DEFAULT_WORKSPACE",
+    "ContractOption",
+    "DomainOption",
+    "ParamsOption",
+    "WorkspaceOption",
+    "require_seeds",
+]
+
+
+def require_seeds(text: str) -> str:
+    """Refuse, while the command line is being read, what names no tracks."""
+    from models.errors import UnderstudyError
+    from understudy.drives import parse_seeds
+
+    try:
+        parse_seeds(text)
+    except UnderstudyError as error:
+        raise typer.BadParameter(f"{error.problem}: {text!r}; expected numbers and ranges, {error.expected}") from None
+    return text
+
 
 WorkspaceOption = Annotated[
     Path,
@@ -23,6 +43,8 @@ DomainOption = Annotated[
     int | None,
     typer.Option(
         "--domain",
+        min=0,
+        max=101,
         help="ROS domain, 0 to 101. A free one by default, whatever ROS_DOMAIN_ID says, so that a simulated car never "
         "talks to a real one.",
         show_default=False,

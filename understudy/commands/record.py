@@ -13,8 +13,9 @@ from understudy.commands.options import (
     DomainOption,
     ParamsOption,
     WorkspaceOption,
+    require_seeds,
 )
-from understudy.console import Console
+from understudy.console import Console, counted
 
 __all__ = ["add_to"]
 
@@ -27,7 +28,9 @@ def add_to(app: typer.Typer) -> None:
 def record(
     context: typer.Context,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    tracks: Annotated[str, typer.Option(help="Track seeds, one episode for each: numbers and ranges.")] = "1-12",
+    tracks: Annotated[
+        str, typer.Option(callback=require_seeds, help="Track seeds, one episode for each: numbers and ranges.")
+    ] = "1-12",
     laps: Annotated[int, typer.Option(min=0, help="Laps an episode; 0 for no limit.")] = 1,
     max_episode_s: Annotated[
         float, typer.Option("--max-episode-s", min=1, help="Longest episode, simulated seconds.")
@@ -76,15 +79,20 @@ def record(
         lock_step=real_time_factor is None,
         real_time_factor=real_time_factor or 1.0,
     )
-    place = Workspace(workspace)
+    place = Workspace(workspace, create=False)
+    stages = Stages(place, console, contract=contract, params_file=params_file, domain=domain)
+    stages.require_drivable()
     with place.locked():
         present = finished_episodes(place.recordings)
         if present and not append:
             raise RecordingError(
-                f"{place.recordings} holds {len(present)} recordings already",
-                fix="add to them with --append and another --seed, or choose another folder with --workspace",
+                f"{place.recordings} holds {counted(len(present), 'episode')} already",
+                fix="give new --tracks and --append to add to them, or another --workspace to start anew",
             )
-        stages = Stages(place, console, contract=contract, params_file=params_file, domain=domain)
         result = stages.record(settings)
-    console.result({"ok": True, **result}, f"{result['episodes']} episodes in {place.recordings}")
+        total = len(finished_episodes(place.recordings))
+    made = counted(total - len(present), "episode")
+    text = f"{made} added; {total} in {place.recordings}" if present else f"{made} in {place.recordings}"
+    console.result({"ok": True, **result}, text)
+    console.next_step(f"understudy episodes build{place.option()}")
     return 0

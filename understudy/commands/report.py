@@ -23,16 +23,23 @@ def report(
     title: Annotated[str, typer.Option(help="Heading of the page.", show_default="the workspace's name")] = "",
     contract: ContractOption = None,
 ) -> int:
-    """Score the recorded deployment and write report.html: one file, to open in any browser, online or not."""
-    from understudy.report import Goals
+    """Score the recorded deployment and write report.html: one file, to open in any browser, online or not.
+
+    The goals are those of the last evaluation.
+    """
     from understudy.stages import Stages
     from understudy.workspace import Workspace
 
     console: Console = context.obj
-    place = Workspace(workspace)
+    place = Workspace(workspace, create=False)
     stages = Stages(place, console, contract=contract)
+    stages.require_deployment()
     with place.locked():
-        verdict = stages.evaluate(Goals())
-        path = stages.report(verdict, title or place.path.resolve().name, f"understudy report --workspace {workspace}")
-    console.result({**verdict.as_json(), "ok": True, "report": path}, f"{verdict.as_text()}\nreport: {path}")
+        other = stages.other_driver()
+        if other:
+            console.warn(f'{other}; run "understudy evaluate{place.option()}" to see how that one drives')
+        verdict = stages.evaluate()
+        path = stages.report(verdict, title or place.path.resolve().name, f"understudy report{place.option()}")
+    data = {**verdict.as_json(), "ok": True, "report": path.resolve(), "warnings": [other] if other else []}
+    console.result(data, f"{verdict.as_text()}\nreport: {path.resolve()}")
     return 0

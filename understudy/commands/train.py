@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -58,7 +59,10 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, data, machine and threads: same policy.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = 2,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Build the dataset anew from the recordings first.")
+        bool,
+        typer.Option(
+            "--rebuild", help="Build the dataset anew first, even if the recordings are those it was built of."
+        ),
     ] = False,
 ) -> int:
     """Train a policy on the recorded demonstrations (behavioural cloning).
@@ -84,14 +88,19 @@ def train(
         seed=seed,
         threads=threads,
     )
-    place = Workspace(workspace)
+    place = Workspace(workspace, create=False)
     stages = Stages(place, console)
+    if rebuild or not place.dataset.is_dir():
+        stages.require_bags()
     with place.locked():
-        if rebuild or not place.dataset.is_dir():
+        if rebuild:
             stages.build()
+        else:
+            stages.refresh_dataset()
         result = stages.train(config)
     text = f"checkpoint in {place.checkpoint}: epoch {result['best_epoch']} of {result['epochs']} was best"
     console.result({"ok": True, "checkpoint": place.checkpoint, **result}, text)
+    console.next_step(f"understudy export{place.option()}")
     return 0
 
 
@@ -110,8 +119,12 @@ def export(
     from understudy.workspace import Workspace
 
     console: Console = context.obj
-    place = Workspace(workspace)
+    place = Workspace(workspace, create=False)
+    stages = Stages(place, console)
+    stages.require_checkpoint()
     with place.locked():
-        result = Stages(place, console).export(output)
+        result = stages.export(output)
     console.result({"ok": True, **result}, f"{result['path']} ({int(str(result['size'])) / 1024:.0f} KiB)")
+    drives = f" --bundle {shlex.quote(str(output))}" if output else ""
+    console.next_step(f"understudy evaluate{place.option()}{drives}")
     return 0

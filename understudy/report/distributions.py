@@ -20,7 +20,7 @@ _MOST_POINTS = 500  # of a scatter: more would not be told apart, and weigh the 
 
 
 def draw_command_age(name: str, ages_ms: Float64Array, period_ms: float) -> str:
-    """SVG of histogram and cumulative share of command ages, with p50, p99 and the tick period."""
+    """SVG of histogram and cumulative share of command ages, with median, 99th percentile and the tick period."""
     spread = Spread.of(ages_ms)
     assert spread is not None, "the caller shows a sentence instead when no ages were measured"
     finite = np.sort(ages_ms[np.isfinite(ages_ms)])
@@ -45,8 +45,8 @@ def draw_command_age(name: str, ages_ms: Float64Array, period_ms: float) -> str:
         axes.set_xlim(0, right)
         axes.yaxis.set_major_locator(MaxNLocator(4))
         for value, text, colour, level in (
-            (spread.p50, f"p50 {spread.p50:.1f} ms", "ink", 1.0),
-            (spread.p99, f"p99 {spread.p99:.1f} ms", "ink", 0.9),
+            (spread.p50, f"median {spread.p50:.1f} ms", "ink", 1.0),
+            (spread.p99, f"99th percentile {spread.p99:.1f} ms", "ink", 0.9),
             (period_ms, f"next tick {period_ms:g} ms", "bad", 1.0),
         ):
             _mark(axes, value, text, colour, level, right)

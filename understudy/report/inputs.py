@@ -21,12 +21,12 @@ class Goals:
         off_track: times off the road over all episodes, at most.
         policy_share: share of ticks that the policy drives, at least.
         autonomy: DAVE-2's autonomy, at least; 0.98 is what its authors report on the road.
-        command_age_p99_ms: 99th percentile of the command's age, at most; ``None`` stands for the tick period.
+        command_age_p99_ms: 99th percentile of the command's age, at most; ``None`` shows it without a goal.
     """
 
     laps: float = 1.0
     off_track: int = 0
-    policy_share: float = 0.9
+    policy_share: float = 0.95
     autonomy: float = 0.98
     command_age_p99_ms: float | None = None
 
@@ -57,9 +57,11 @@ class SafetyScore:
     Attributes:
         precision: of the frames called unsafe, the share that was.
         recall: of the unsafe frames, the share that was called so.
-        unsafe_share: share of unsafe frames in the validation data.
         threshold: the unsafe probability from which the gate hands over.
+        unsafe_share: share of unsafe frames in the validation data.
         curve: rows ``(threshold, precision, recall)`` for other thresholds; may be empty.
+        tau: the largest squared difference from the expert (normalised actions) that counts as safe.
+        flagged_share: share of the validation frames that it calls unsafe.
     """
 
     precision: float
@@ -67,6 +69,8 @@ class SafetyScore:
     threshold: float
     unsafe_share: float | None = None
     curve: Sequence[tuple[float, float, float]] = ()
+    tau: float | None = None
+    flagged_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ class ReportInputs:
         facts: heading to label to value, such as ``{"Dataset": {"hash": "…"}}``; shown as they are.
         stages: durations, in order.
         command: the command line that makes this report again.
+        chain: the commands that make such a run step by step, in order.
         unsafe_threshold: the gate's in this deployment; ``None`` for what the recording says.
         film: whether to make the film (it takes some seconds and up to 2.5 MB).
         camera: where the film's camera sits; with it the paths ahead are drawn onto the road.
@@ -105,6 +110,7 @@ class ReportInputs:
     facts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     stages: Sequence[Stage] = ()
     command: str = ""
+    chain: Sequence[str] = ()
     unsafe_threshold: float | None = None
     film: bool = True
     camera: RoadCamera | None = None

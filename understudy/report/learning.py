@@ -6,11 +6,13 @@ import numpy as np
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullLocator
 
 from understudy.report.inputs import SafetyScore, TrainingHistory
+from understudy.report.labels import label_ends
 from understudy.report.style import new_figure, quiet_axes, role, styled, to_svg
 
 __all__ = ["draw_learning_curve", "draw_safety_curve"]
 
 _SIZE_PX = (450, 290)
+_MARGIN = 0.16  # of the height below and above the curves: "kept" stands there, clear of the axis
 _LOG_RATIO = 15  # from this ratio of largest to smallest loss a logarithmic axis shows more than it hides
 
 
@@ -27,15 +29,14 @@ def draw_learning_curve(name: str, history: TrainingHistory) -> str:
             axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
             axes.yaxis.set_minor_locator(NullLocator())
+        ends = []
         for label, colour, losses in curves:
             if not len(losses):
                 continue
             epochs = np.arange(1, len(losses) + 1)
             axes.plot(epochs, losses, color=role(colour), marker="o" if len(losses) == 1 else "")
-            axes.annotate(
-                f" {label}", (epochs[-1], losses[-1]), xytext=(3, 0), textcoords="offset points", va="center",
-                color=role(colour), weight="bold", annotation_clip=False,
-            )  # fmt: skip
+            if np.isfinite(losses[-1]):
+                ends.append((label, colour, float(epochs[-1]), float(losses[-1])))
         kept = history.validation_loss if len(history.validation_loss) else history.train_loss
         if history.best_epoch is not None and history.best_epoch < len(kept):
             best = history.best_epoch
@@ -55,7 +56,9 @@ def draw_learning_curve(name: str, history: TrainingHistory) -> str:
         axes.set_ylabel(history.loss_name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlim(left=0.5)
+        axes.margins(y=_MARGIN)
         quiet_axes(axes)
+        label_ends(axes, ends)
         return to_svg(figure, name, "Training and validation loss over epochs")
 
 
@@ -65,20 +68,19 @@ def draw_safety_curve(name: str, safety: SafetyScore) -> str:
     with styled():
         figure = new_figure(*_SIZE_PX)
         axes = figure.subplots()
+        ends = []
         for label, colour, column, value in (
             ("precision", "muted", 1, safety.precision),
             ("recall", "policy", 2, safety.recall),
         ):
             axes.plot(curve[:, 0], curve[:, column], color=role(colour))
             axes.plot(safety.threshold, value, "o", color=role(colour), markerfacecolor=role("card"), markersize=7)
-            axes.annotate(
-                f" {label}", (curve[-1, 0], curve[-1, column]), xytext=(3, 0), textcoords="offset points", va="center",
-                color=role(colour), weight="bold", annotation_clip=False,
-            )  # fmt: skip
+            ends.append((label, colour, float(curve[-1, 0]), float(curve[-1, column])))
         axes.axvline(safety.threshold, color=role("bad"), linewidth=1.2, linestyle=(0, (4, 3)))
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1.08)
         axes.set_yticks([0, 0.5, 1], ["0", "50", "100%"])
         axes.set_xlabel("threshold on the unsafe probability")
         quiet_axes(axes)
+        label_ends(axes, ends)
         return to_svg(figure, name, "Precision and recall over the threshold")

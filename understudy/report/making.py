@@ -35,11 +35,7 @@ def _training(history: TrainingHistory | None) -> str:
 def _safety(safety: SafetyScore | None) -> str:
     if safety is None:
         return missing("No scores of a safety classifier: the policy has none, or it was not evaluated.")
-    unsafe = "" if safety.unsafe_share is None else f" {safety.unsafe_share:.0%} of the validation frames are unsafe."
-    sentence = (
-        f"Of the frames that it calls unsafe {safety.precision:.0%} are (precision); of the unsafe ones it finds "
-        f"{safety.recall:.0%} (recall).{unsafe}"
-    )
+    sentence = _safety_in_words(safety)
     if len(safety.curve):
         return figure(draw_safety_curve("safety", safety), "Safety classifier", sentence)
     numbers = (
@@ -54,11 +50,38 @@ def _safety(safety: SafetyScore | None) -> str:
     )
 
 
+def _safety_in_words(safety: SafetyScore) -> str:
+    """What it looks for, and how little of that it finds."""
+    limit = "" if safety.tau is None else f" ({safety.tau:.3g}, squared, in units of the actions' spread)"
+    share = "" if safety.unsafe_share is None else f"; {safety.unsafe_share:.0%} of the validation frames do"
+    words = f"A frame is unsafe if the policy differs from the expert by more than the limit τ{limit}{share}."
+    words += (
+        f" Of the frames that it calls unsafe {safety.precision:.0%} are (precision); of the unsafe ones it finds "
+        f"{safety.recall:.0%} (recall)."
+    )
+    if safety.flagged_share is not None:
+        few = safety.recall < 0.5
+        finds = ", so it finds few of the frames that differ" if few else ""
+        words += f" Set to flag about {_rough(safety.flagged_share)} of frames{finds}:"
+        return f"{words} a tripwire, not a guarantee."
+    return f"{words} It is a tripwire, not a guarantee."
+
+
+def _rough(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 else f"{share:.1%}"
+
+
 def making_section(inputs: ReportInputs) -> str:
     """Durations, facts, episodes, and the command to repeat it all."""
     parts = []
     if inputs.command:
-        parts.append(f"<p>Make it again: <code>{escape(inputs.command)}</code></p>")
+        parts.append(f"<p>Make this page again: <code>{escape(inputs.command)}</code></p>")
+    if inputs.chain:
+        parts.append(
+            "<p>Or the whole run step by step, all with the same <code>--workspace</code>. The options are those that "
+            "the run still knows; what else it was given, such as disturbances and starts, may differ.</p>"
+        )
+        parts.append(f'<pre class="chain"><code>{escape(chr(10).join(inputs.chain))}</code></pre>')
     cards = [_stages(inputs.stages)] if inputs.stages else []
     cards += [definitions(title, facts) for title, facts in inputs.facts.items() if facts]
     if not cards:
@@ -72,7 +95,8 @@ def making_section(inputs: ReportInputs) -> str:
 def _stages(stages: Sequence[Stage]) -> str:
     rows = [(stage.name, stage.seconds, _duration(stage.seconds)) for stage in stages]
     total = _duration(sum(stage.seconds for stage in stages))
-    return f'<div class="card"><h3>Time by stage: {total} in all</h3>{bars(rows)}</div>'
+    note = '<p class="note">Without the writing of this report.</p>'
+    return f'<div class="card"><h3>Time by stage: {total} in all</h3>{bars(rows)}{note}</div>'
 
 
 def _duration(seconds: float) -> str:
@@ -97,5 +121,5 @@ def _episodes(inputs: ReportInputs) -> str:
         )
         for score in inputs.evaluation.episodes
     ]
-    headings = ("episode", "track", "time", "laps", "policy ticks", "expert ticks", "halt ticks", "hand-overs")
+    headings = ("episode", "track", "time", "laps", "policy ticks", "expert ticks", "halt ticks", "changes of driver")
     return table((*headings, "damage", "outcome"), rows, caption="Every recorded episode of the deployment")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from understudy.traces import DRIVERS, Float64Array, Trace, Track
 __all__ = ["draw_map", "driver_runs"]
 
 _WIDTH_PX = 360
+_CLEAR_OF_FINISH = 0.25  # of the track's extent: nearer to the finish line the two names would overlap
 _SCALE_BARS_M = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
@@ -51,7 +53,8 @@ def draw_map(
             axes.plot(path[:, 0], path[:, 1], color=role("shown"), linewidth=6, zorder=3)
         for trace, score in policy:
             _draw_drive(axes, trace, score)
-        _draw_start(axes, track)
+        _draw_finish(axes, track)
+        _draw_car_starts(axes, track, [trace for trace, _ in policy])
         _draw_scale(axes)
         return to_svg(figure, name, "Map of the track with the paths driven on it")
 
@@ -94,8 +97,8 @@ def _draw_drive(axes: Axes, trace: Trace, score: EpisodeScore) -> None:
         )
 
 
-def _draw_start(axes: Axes, track: Track) -> None:
-    """A bar across the road at the start and an arrow in the direction of travel, inside the loop."""
+def _draw_finish(axes: Axes, track: Track) -> None:
+    """A bar across the road where laps are counted and an arrow in the direction of travel, inside the loop."""
     start, ahead = track.centerline_m[0], track.centerline_m[1]
     forward = (ahead - start) / max(float(np.linalg.norm(ahead - start)), 1e-9)
     across = np.array([-forward[1], forward[0]]) * track.half_width_m
@@ -104,8 +107,39 @@ def _draw_start(axes: Axes, track: Track) -> None:
     base = start + inward * 1.7
     arrow = {"arrowstyle": "-|>", "color": role("ink"), "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", xy=base + forward * track.half_width_m * 2, xytext=base, arrowprops=arrow, zorder=7)
-    below = base - forward * track.half_width_m * 0.8
-    axes.text(float(below[0]), float(below[1]), "start", ha="center", va="center", color=role("ink"), zorder=7)
+    _write_inside(axes, base + inward * 0.5 + forward * track.half_width_m, inward, "finish line")
+
+
+def _draw_car_starts(axes: Axes, track: Track, traces: Sequence[Trace]) -> None:
+    """A diamond where a car began that did not begin at the finish line; the first one is named, inside the loop."""
+    named = False
+    finish = track.centerline_m[0]
+    for trace in traces:
+        if not len(trace.poses.stamps_ns):
+            continue
+        place = trace.poses.position_in_map_m[0]
+        distance_m = float(np.linalg.norm(place - finish))
+        if distance_m <= 2 * track.half_width_m:  # a road's width
+            continue
+        axes.plot(*place, marker="D", markersize=5.5, color=role("ink"), markeredgewidth=0, zorder=8)
+        if not named:
+            nearest = int(np.argmin(np.linalg.norm(track.centerline_m - place, axis=1)))
+            sides = (track.left_edge_m, track.right_edge_m)
+            edges = [side[np.argmin(np.linalg.norm(side - track.centerline_m[nearest], axis=1))] for side in sides]
+            middle = track.centerline_m.mean(axis=0)
+            inner = min(edges, key=lambda edge: float(np.linalg.norm(edge - middle)))
+            inward = inner - track.centerline_m[nearest]
+            far = 1.5 if distance_m > _CLEAR_OF_FINISH * max(track.extent_m) else 4.0
+            _write_inside(axes, track.centerline_m[nearest] + far * inward, inward, "car starts")
+            named = True
+
+
+def _write_inside(axes: Axes, place: Float64Array, inward: Float64Array, text: str) -> None:
+    """Text that begins at a place and runs away from the road, for a road that is left in direction ``inward``."""
+    right, up = inward / max(float(np.linalg.norm(inward)), 1e-9)
+    across: Literal["left", "right", "center"] = "left" if right > 0.5 else "right" if right < -0.5 else "center"
+    upward: Literal["bottom", "top", "center"] = "bottom" if up > 0.5 else "top" if up < -0.5 else "center"
+    axes.text(float(place[0]), float(place[1]), text, ha=across, va=upward, color=role("ink"), zorder=7)
 
 
 def _draw_scale(axes: Axes) -> None:

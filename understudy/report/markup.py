@@ -6,12 +6,29 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-__all__ = ["bars", "data_uri", "definitions", "figure", "key", "missing", "percent", "section", "table", "tile"]
+__all__ = [
+    "bars",
+    "count",
+    "data_uri",
+    "definitions",
+    "figure",
+    "key",
+    "missing",
+    "percent",
+    "section",
+    "table",
+    "tile",
+]
 
 
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as a percentage, a dash for none; a whole one without decimals."""
     return "–" if share is None else f"{share * 100:.{0 if share in (0.0, 1.0) else digits}f}%"
+
+
+def count(number: float, noun: str) -> str:
+    """The number and its noun, in the plural where that is due."""
+    return f"{number:.3g} {noun}{'' if number == 1 else 's'}"
 
 
 def data_uri(data: bytes, media_type: str) -> str:
@@ -33,12 +50,16 @@ def figure(svg: str, title: str, sentence: str, *, wide: bool = False) -> str:
     )
 
 
-def tile(label: str, value: str, goal: str, met: bool | None) -> str:
-    """A headline figure with its goal and whether it was met; ``None`` when it was not measured."""
+def tile(label: str, value: str, goal: str, met: bool | None, *, judged: bool = True) -> str:
+    """A headline figure with its goal and whether it was met; ``None`` when it was not measured.
+
+    One that is not ``judged`` has no goal, and a remark in its place.
+    """
     mark = {True: ("met", "✓ met"), False: ("failed", "✗ missed"), None: ("open", "not measured")}[met]
+    verdict = f'<span class="mark">{mark[1]}</span> <span>goal {escape(goal)}</span>' if judged else escape(goal)
     return (
         f'<div class="tile {mark[0]}"><p class="label">{escape(label)}</p><p class="value">{escape(value)}</p>'
-        f'<p class="goal"><span class="mark">{mark[1]}</span> <span>goal {escape(goal)}</span></p></div>'
+        f'<p class="goal">{verdict}</p></div>'
     )
 
 

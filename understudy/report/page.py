@@ -36,8 +36,9 @@ _LINKS = (
 def render_page(inputs: ReportInputs) -> str:
     """The whole report as HTML that needs nothing from anywhere else."""
     figures = headlines(inputs.evaluation, inputs.goals)
-    tiles = "".join(tile(one.label, one.value, one.goal, one.met) for one in figures)
-    met = sum(one.met is True for one in figures)
+    tiles = "".join(tile(one.label, one.value, one.goal, one.met, judged=one.judged) for one in figures)
+    judged = [one for one in figures if one.judged]
+    met = sum(one.met is True for one in judged)
     links = "".join(f'<li><a href="#{anchor}">{words}</a></li>' for anchor, words in _LINKS)
     body = "\n".join(
         (
@@ -65,7 +66,7 @@ def render_page(inputs: ReportInputs) -> str:
 <header>
 <p class="brand">Understudy report</p>
 <h1>{title}</h1>
-<p class="lead">{escape(verdict(inputs.evaluation))} {met} of {len(figures)} goals met.</p>
+<p class="lead">{escape(verdict(inputs.evaluation))} {met} of {len(judged)} goals met.</p>
 <nav aria-label="Sections"><ul>{links}</ul></nav>
 <div class="tiles">{tiles}</div>
 </header>

@@ -13,6 +13,7 @@ from understudy.report.film import Film
 from understudy.report.inputs import ReportInputs
 from understudy.report.markup import bars, data_uri, figure, key, missing, percent, section, table
 from understudy.report.reasons import in_words
+from understudy.report.starts import Withheld, all_withheld, in_seconds, start_reason
 from understudy.report.timelines import draw_drivers, draw_unsafe
 from understudy.scores import EpisodeScore
 from understudy.traces import EXPERT, POLICY, Float64Array, Trace
@@ -68,12 +69,11 @@ def wheel_section(inputs: ReportInputs) -> str:
         figure(
             draw_drivers("drivers", decided[:MOST_ROWS]),
             "Who drove when",
-            "Unbroken blue is the goal; above a break stands why the gate took the wheel away, where there is room."
-            + more,
+            "Unbroken blue is the goal; above a break stands why the policy did not drive, where there is room." + more,
             wide=True,
         ),
         _unsafe_figure(decided, inputs.unsafe_threshold),
-        _reasons(total.reasons),
+        _reasons(total.reasons, all_withheld(evaluation.traces)),
         "</div>",
     ]
     if spread is not None:
@@ -103,27 +103,38 @@ def _has_unsafe(trace: Trace) -> bool:
     return bool(np.isfinite(trace.proposed_unsafe).any() or np.isfinite(trace.decisions.unsafe_probability).any())
 
 
-def _reasons(reasons: Mapping[str, int]) -> str:
-    if not reasons:
-        return missing("The policy never lost the wheel.")
-    rows = [(in_words(reason), count, f"{count} ×") for reason, count in reasons.items()]
-    return f'<div class="card"><h3>Why the policy lost the wheel</h3>{bars(rows)}</div>'
+def _reasons(reasons: Mapping[str, int], starts: Sequence[Withheld]) -> str:
+    """Why the policy lost the wheel, and why it did not have it at the start."""
+    if not reasons and not starts:
+        return missing("The policy had the wheel from the first tick and never lost it.")
+    rows = [(f"lost: {in_words(reason)}", times, f"{times} ×") for reason, times in reasons.items()]
+    for when, for_good in (("withheld at the start", False), ("never given", True)):
+        groups: dict[str, list[Withheld]] = {}
+        for start in starts:
+            if start.for_good == for_good:
+                groups.setdefault(start.reason, []).append(start)
+        rows += [
+            (f"{when}: {start_reason(reason)}", len(group), f"{len(group)} ×, {in_seconds(group)}")
+            for reason, group in groups.items()
+        ]
+    return f'<div class="card"><h3>Why the policy did not have the wheel</h3>{bars(rows)}</div>'
 
 
 def precision_section(inputs: ReportInputs) -> str:
     """How close to the centre, and how close to the expert."""
     traces = inputs.evaluation.traces
+    demonstrated, remark = _demonstrated(inputs.demonstrations)
     groups = [
         ("policy", "policy", _distances(traces, POLICY)),
-        ("expert, demonstrating", "expert", _distances(inputs.demonstrations, None)),
+        (demonstrated, "expert", _distances(inputs.demonstrations, None)),
     ]
     if not len(groups[1][2]):
-        groups[1] = ("expert, after taking over", "expert", _distances(traces, EXPERT))
+        groups[1], remark = ("expert, when it drove", "expert", _distances(traces, EXPERT)), ""
     groups = [group for group in groups if len(group[2])]
     parts = []
     if groups:
         half_width = traces[0].track.half_width_m if traces[0].track else None
-        sentence = "Further left is closer to the middle of the road; the policy should lie where the expert lies."
+        sentence = f"Further left is closer to the middle of the road.{remark}"
         parts.append(
             figure(draw_cross_track("offcentre", groups, half_width), "Distance from the centreline", sentence)
         )
@@ -141,6 +152,23 @@ def precision_section(inputs: ReportInputs) -> str:
     else:
         parts.append(missing("Policy and expert never answered the same observation, so they cannot be compared."))
     return section("precision", "How precisely it drove", f'<div class="grid">{"".join(parts)}</div>')
+
+
+def _demonstrated(demonstrations: Sequence[Trace]) -> tuple[str, str]:
+    """What the demonstrations' distances are called, and what to know about them."""
+    noise = [trace.status.get("disturbance_rad", np.empty(0)) for trace in demonstrations]
+    known = np.concatenate([np.empty(0), *noise])
+    known = known[np.isfinite(known)]
+    if not len(known):
+        return "expert, in the demonstrations", ""
+    if not known.any():
+        return "expert, undisturbed", " The policy should lie where the expert lies."
+    size = f"{float(np.sqrt(np.mean(known**2))):.2f} rad"
+    remark = (
+        f" The steering of the demonstrations was disturbed on purpose (by {size} RMS), so that they show how to come "
+        "back: this is not how close the expert stays by itself."
+    )
+    return "expert, disturbed on purpose", remark
 
 
 def _dimension(name: str) -> str:
@@ -172,20 +200,26 @@ def reaction_section(inputs: ReportInputs) -> str:
         return section("reaction", title, missing(why))
     sentence = (
         "Age is the time from the camera picture to the command that answers it: half arrive within "
-        f"{spread.p50:.1f} ms, 99% within {spread.p99:.1f} ms, "
+        f"{spread.p50:.1f} ms (the median), 99% within {spread.p99:.1f} ms (the 99th percentile), "
         f"the slowest of {spread.count} after {spread.maximum:.1f} ms."
     )
     period_ms = traces[0].period_s * 1000
     drawing = draw_command_age("age", ages, period_ms)
     rows = [
-        _age_row(score.episode_id, _ages_ms(trace), period_ms)
+        _age_row(_short_name(score, inputs.evaluation.episodes), _ages_ms(trace), period_ms)
         for trace, score in zip(traces, inputs.evaluation.episodes, strict=True)
         if score.command_age_ms is not None
     ]
-    headings = ("ms", "half below", "99% below", "slowest", "later than a tick", "unanswered")
+    headings = ("ms", "median", "99th percentile", "slowest", "later than a tick", "unanswered")
     late = table(headings, [*rows, _age_row("all", ages, period_ms)], total=True, caption="Episode by episode")
     cards = figure(drawing, "Age of the commands", sentence) + late
     return section("reaction", title, f'<div class="grid">{cards}</div>')
+
+
+def _short_name(score: EpisodeScore, episodes: Sequence[EpisodeScore]) -> str:
+    """The episode's track where its id ends with that and no other episode drove it, else the id."""
+    alone = sum(other.track == score.track for other in episodes) == 1
+    return score.track if alone and score.episode_id.endswith(score.track) else score.episode_id
 
 
 def _ages_ms(trace: Trace) -> Float64Array:

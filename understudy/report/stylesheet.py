@@ -63,13 +63,15 @@ th:first-child, td:first-child { text-align: left; padding-left: 0 }
 td:last-child, th:last-child { padding-right: 0 }
 thead th { font-weight: 500; color: var(--muted); vertical-align: bottom; white-space: normal; font-size: .8125rem;
   line-height: 1.3 }
-tbody th { font-weight: 600; white-space: normal; overflow-wrap: anywhere; min-width: 5.5rem }
+tbody th { font-weight: 600 }
+.grid tbody th { white-space: normal; overflow-wrap: anywhere; min-width: 6.5rem }
 tbody tr:last-child > * { border-bottom: 0 }
 .total > * { border-top: 2px solid var(--faint); font-weight: 650 }
 .bars { max-width: 44rem; display: grid; grid-template-columns: auto minmax(4rem, 1fr) auto; gap: .4rem .8rem;
   align-items: center;  margin: .6rem 0 0; font-size: .9375rem; font-variant-numeric: tabular-nums }
 .bars .bar { height: .6rem; border-radius: .3rem; background: var(--policy); min-width: 2px }
 .bars .number { text-align: right; color: var(--muted) }
+.note { margin: .6rem 0 0; font-size: .8125rem; color: var(--muted) }
 .facts dl { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .25rem 1rem; margin: .6rem 0 0;
   font-size: .875rem }
 .facts dt { color: var(--muted) }
@@ -78,6 +80,8 @@ tbody tr:last-child > * { border-bottom: 0 }
 .stats b { display: block; font-size: 1.5rem; line-height: 1.2; color: var(--ink); font-variant-numeric: tabular-nums }
 .missing { padding: .8rem 1rem; border: 1px dashed var(--faint); border-radius: .75rem; color: var(--muted);
   font-size: .9375rem }
+.chain { margin: -.4rem 0 1rem; padding: .8rem 1rem; overflow-x: auto; background: var(--card);
+  border: 1px solid var(--grid); border-radius: .75rem }
 code { font: .875em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
   overflow-wrap: anywhere }
 footer { margin-top: 3rem; padding-bottom: 2.5rem; font-size: .875rem; color: var(--muted) }
@@ -85,6 +89,7 @@ footer { margin-top: 3rem; padding-bottom: 2.5rem; font-size: .875rem; color: va
   .film { grid-template-columns: minmax(0, 1fr) }
   .card { padding: .9rem .9rem }
   figure.wide svg { min-width: 44rem }
+  tbody th { white-space: normal; overflow-wrap: anywhere; min-width: 6.5rem }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)) }
   .tile .value { font-size: 1.6rem }
   .tile:last-child:nth-child(odd) { grid-column: 1 / -1 }

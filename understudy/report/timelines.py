@@ -8,7 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from understudy.report.maps import driver_runs
+from understudy.report.markup import count
 from understudy.report.reasons import in_words
+from understudy.report.starts import start_reason, withheld_at_start
 from understudy.report.style import DRIVER_ROLES, new_figure, quiet_axes, role, styled, to_svg
 from understudy.scores import EpisodeScore
 from understudy.traces import Trace
@@ -17,6 +19,7 @@ __all__ = ["draw_drivers", "draw_unsafe"]
 
 _WIDTH_PX = 1000
 _MARGIN_PX = 58  # axis labels below the rows
+_SHORTEST_START_S = 0.25  # that is labelled: less is hardly seen
 _MIN_LABEL_GAP = 0.09  # of the time axis: reasons closer together than this would overlap
 
 
@@ -28,7 +31,7 @@ def draw_drivers(name: str, episodes: Sequence[tuple[Trace, EpisodeScore]]) -> s
         longest = max(float(_seconds(trace)[-1]) for trace, _ in episodes)
         for row, (trace, score) in enumerate(episodes):
             _draw_band(axes, -row, trace)
-            _label_reasons(axes, -row, score, longest)
+            _label_reasons(axes, -row, trace, score, longest)
         axes.set_yticks([-row for row in range(len(episodes))], [_row_name(score) for _, score in episodes])
         axes.set_ylim(0.5 - len(episodes), 0.75)
         axes.set_xlim(0, longest)
@@ -56,7 +59,7 @@ def _seconds(trace: Trace) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 
 
 def _row_name(score: EpisodeScore) -> str:
-    return f"{score.track}\n{score.laps:.3g} laps"
+    return f"{score.track}\n{count(score.laps, 'lap')}"
 
 
 def _draw_band(axes: Axes, y: float, trace: Trace) -> None:
@@ -67,22 +70,21 @@ def _draw_band(axes: Axes, y: float, trace: Trace) -> None:
         axes.broken_barh([span], (y - 0.19, 0.38), color=role(DRIVER_ROLES[code]), linewidth=0)
 
 
-def _label_reasons(axes: Axes, y: float, score: EpisodeScore, longest_s: float) -> None:
-    """Name why the policy lost the wheel, leaving out labels that would run into the one before."""
-    free_from = -np.inf
-    for hand_over in score.hand_overs:
-        if hand_over.before != "policy" or hand_over.elapsed_s < free_from:
-            continue
-        words = in_words(hand_over.reason)
-        late = hand_over.elapsed_s > 0.85 * longest_s
-        axes.annotate(
-            words,
-            (hand_over.elapsed_s, y + 0.24),
-            ha="right" if late else "left",
-            va="bottom",
-            color=role(hand_over.after),
+def _label_reasons(axes: Axes, y: float, trace: Trace, score: EpisodeScore, longest_s: float) -> None:
+    """Name why the policy did not get or lost the wheel, leaving out labels that would run into the one before."""
+    start = withheld_at_start(trace)
+    losses = [(one.elapsed_s, in_words(one.reason), one.after) for one in score.hand_overs if one.before == "policy"]
+    if start is not None and start.seconds >= _SHORTEST_START_S:
+        losses.insert(
+            0, (float(_seconds(trace)[0]), start_reason(start.reason), DRIVER_ROLES[int(trace.decisions.driver[0])])
         )
-        free_from = hand_over.elapsed_s + max(_MIN_LABEL_GAP, 0.0085 * len(words)) * longest_s
+    free_from = -np.inf
+    for elapsed_s, words, driver in losses:
+        if elapsed_s < free_from:
+            continue
+        late = elapsed_s > 0.85 * longest_s
+        axes.annotate(words, (elapsed_s, y + 0.24), ha="right" if late else "left", va="bottom", color=role(driver))
+        free_from = elapsed_s + max(_MIN_LABEL_GAP, 0.0085 * len(words)) * longest_s
 
 
 def _draw_strip(axes: Axes, trace: Trace) -> None:

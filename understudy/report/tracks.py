@@ -10,7 +10,8 @@ import numpy as np
 from understudy.evaluation import autonomy
 from understudy.report.inputs import ReportInputs
 from understudy.report.maps import draw_map
-from understudy.report.markup import figure, key, missing, percent, section, table
+from understudy.report.markup import count, figure, key, missing, percent, section, table
+from understudy.report.starts import all_withheld, in_seconds, reasons_in_words
 from understudy.scores import EpisodeScore, Spread
 from understudy.traces import Trace
 
@@ -20,7 +21,7 @@ Episodes = Sequence[tuple[Trace, EpisodeScore]]
 
 _HEADINGS = (
     *("track", "episodes", "fewest laps", "off road", "interventions", "driven by policy", "autonomy"),
-    *("mean speed", "off centre, mean", "off centre, 95% below", "off centre, largest"),
+    *("mean speed", "off centre, mean", "off centre, 95th percentile", "off centre, largest"),
 )
 
 
@@ -36,7 +37,7 @@ def tracks_section(inputs: ReportInputs) -> str:
     total = evaluation.summary
     clean = total.clean_share_interval
     sentence = (
-        f"{round(total.clean_share * total.episodes)} of {total.episodes} episodes never left the road "
+        f"{round(total.clean_share * total.episodes)} of {count(total.episodes, 'episode')} never left the road "
         f"(95% interval of that rate: {clean.low:.0%} to {clean.high:.0%}, Wilson). Rings on the maps mark where the "
         "wheel changed hands, in the colour of who took it."
     )
@@ -83,6 +84,21 @@ def _row(name: str, episodes: Episodes) -> tuple[str, ...]:
     )
 
 
+def _wheel(episodes: Episodes) -> str:
+    """Whether the policy had the wheel at the starts, and how often it lost it."""
+    starts = all_withheld(trace for trace, _ in episodes)
+    why = reasons_in_words(starts)
+    if starts and all(start.for_good for start in starts) and len(starts) == len(episodes):
+        return f"The gate never gave the policy the wheel ({why})."
+    lost = sum(hand_over.before == "policy" for _, score in episodes for hand_over in score.hand_overs)
+    words = {0: "The policy never lost the wheel", 1: "The policy lost the wheel once"}.get(
+        lost, f"The policy lost the wheel {lost} times"
+    )
+    if not starts:
+        return f"{words}."
+    return f"The gate withheld the wheel for {in_seconds(starts)} at the start ({why}). {words} after that."
+
+
 def _map(
     anchor: str,
     name: str,
@@ -94,10 +110,7 @@ def _map(
     if track is None:
         return missing(f"No map of {name}: its edges were not recorded.")
     shown = [trace for trace in demonstrations if trace.track and trace.track.identity == track.identity]
-    lost = sum(hand_over.before == "policy" for _, score in episodes for hand_over in score.hand_overs)
-    sentence = {0: "The policy never lost the wheel.", 1: "The policy lost the wheel once."}.get(
-        lost, f"The policy lost the wheel {lost} times."
-    )
+    sentence = _wheel(episodes)
     if demonstrations and not shown:
         sentence += " The expert never showed this track."
     return figure(draw_map(anchor, track, episodes, shown, extent_m), f"{name}, {track.length_m:.0f} m", sentence)
