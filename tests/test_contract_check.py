@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from models.contract import UNUSED_SECTIONS, channels, load, parse_contract, sections, streams
 from models.contract.units import UNIT_NAMES
+from understudy.__main__ import run
 from understudy.contract_check import describe
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +73,39 @@ def test_what_is_legal_and_likely_to_hurt_is_said(text: str, warning: str) -> No
     """Catches a warning that went missing; each of these contracts loads."""
     warnings = describe(parse_contract(text)).warnings
     assert any(warning in one for one in warnings), warnings
+
+
+@pytest.fixture
+def show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
+    """Run the command on a contract's text, and return what it prints."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run_check(text: str) -> str:
+        path = tmp_path / "robot.yaml"
+        path.write_text(text)
+        assert run(["contract", "check", str(path)]) == 0
+        printed = capsys.readouterr()
+        return printed.out + printed.err
+
+    return run_check
+
+
+def test_the_page_is_in_words_and_in_the_units_of_the_documentation(show: Callable[[str], str]) -> None:
+    """Catches question marks for what is known, m/s/s, and one ticks."""
+    shown = show(DRIVING)
+    assert "3 frames of 64x96 pixels, uint8" in shown
+    assert "channels: as the camera sends them" in shown
+    assert "10 m/s^2" in shown
+    assert "15 rad/s^2" in shown
+    assert "3 frames, 1 tick apart" in shown
+    assert "?" not in shown
+
+
+def test_no_limits_no_table(show: Callable[[str], str]) -> None:
+    """Catches the heading of a table that holds nothing."""
+    shown = show(WARNINGS["no limits"][0])
+    assert "minimum" not in shown
+    assert "not deployed before it has limits" in shown
 
 
 def test_contracts_on_the_page_load() -> None:

@@ -61,6 +61,8 @@ def _page(file: Path, summary: ContractSummary) -> Any:
         else Text("sound; it can be recorded with, but not deployed before it has limits", style="yellow")
     )
     limits = [_limits(summary)] if summary.limits else []
+    if any(None in stream.shape for stream in summary.streams):
+        lines.insert(0, Text("channels: as the camera sends them"))
     return Group(heading, _streams(summary), *limits, *lines, *warnings, verdict)
 
 
@@ -94,8 +96,8 @@ def _shape(stream: StreamSummary) -> str:
         return f"{stacked}{count} number{'' if count == 1 else 's'}, {stream.dtype}"
     height, width = stream.shape[:2]
     if height is None or width is None:
-        return f"{stacked}an image, {stream.dtype}\n(size, channels: as the camera sends them)"
-    return f"{stacked}{height}x{width} pixels, {stream.dtype}\n(channels: as the camera sends them)"
+        return f"{stacked}pixels of any size, {stream.dtype}"
+    return f"{stacked}{height}x{width} pixels, {stream.dtype}"
 
 
 def _limits(summary: ContractSummary) -> Any:
