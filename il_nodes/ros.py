@@ -108,6 +108,7 @@ def run_node(factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, 
         print(f"{name}: arguments that ROS cannot read: {str(error).splitlines()[0]}", file=sys.stderr, flush=True)
         return DeploymentError.exit_code
     node: UnderstudyNode | None = None
+    executor: SingleThreadedExecutor | None = None
     try:
         node = factory()
         node.warn_of_unknown_parameters()
@@ -120,6 +121,9 @@ def run_node(factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, 
     except ExternalShutdownException:
         return 0
     finally:
+        if executor is not None:
+            # Left to the garbage collector, it may come after the context and complain of it on stderr.
+            executor.shutdown(timeout_sec=0)
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()

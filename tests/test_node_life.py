@@ -1,0 +1,41 @@
+"""How a node's process ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from ros_processes import RosEnvironment
+
+pytestmark = pytest.mark.ros
+
+FAILS_WHILE_IT_RUNS = """
+import sys
+from il_nodes.ros import UnderstudyNode, run_node
+from models.errors import DeploymentError
+
+class Failing(UnderstudyNode):
+    def __init__(self):
+        super().__init__("failing")
+        self.steady_timer(0.01, self.fail)
+
+    def fail(self):
+        raise DeploymentError("the sky fell", fix="hold it up")
+
+sys.exit(run_node(Failing, [], "failing"))
+"""
+
+
+def test_an_error_of_a_running_node_is_its_message_and_nothing_else(ros_environment: RosEnvironment) -> None:
+    """Would catch a traceback behind the message: of the error itself, or of an executor that outlives its context."""
+    done = subprocess.run(
+        [sys.executable, "-c", FAILS_WHILE_IT_RUNS],
+        env=ros_environment.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 7
+    assert done.stderr == "failing: the sky fell\n  to do:    hold it up\n"
