@@ -14,6 +14,7 @@ __all__ = ["Connections", "missing_connections"]
 
 _PUBLISHES = "reaches "
 _SUBSCRIBES = "subscribes"
+_ACTIVE = "active"
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,17 @@ class Connections:
     Attributes:
         reaches: published topic → number of subscribers matched by the middleware.
         subscribes: topics the node listens to.
+        active: whether the node is in the lifecycle's state of that name; in any other it publishes nothing.
     """
 
     reaches: Mapping[str, int]
     subscribes: frozenset[str]
+    active: bool = True
 
     def values(self) -> dict[str, object]:
         """As key and value pairs of a diagnostic status."""
         reaches: dict[str, object] = {_PUBLISHES + topic: count for topic, count in sorted(self.reaches.items())}
-        return {**reaches, _SUBSCRIBES: " ".join(sorted(self.subscribes))}
+        return {**reaches, _SUBSCRIBES: " ".join(sorted(self.subscribes)), _ACTIVE: "true" if self.active else "false"}
 
     @classmethod
     def from_values(cls, values: Mapping[str, str]) -> Connections:
@@ -40,6 +43,7 @@ class Connections:
         return cls(
             {topic: int(text) for topic, text in published.items() if text.isdecimal()},
             frozenset(values.get(_SUBSCRIBES, "").split()),
+            values.get(_ACTIVE, "true") == "true",
         )
 
 
@@ -52,6 +56,7 @@ def missing_connections(reports: Mapping[str, Connections], expected: Sequence[s
     """
     lines = [f"{name}: has not been heard from" for name in expected if name not in reports]
     present = [name for name in expected if name in reports]
+    lines += [f"{name}: is not active" for name in present if not reports[name].active]
     for name in present:
         for topic, reached in sorted(reports[name].reaches.items()):
             listeners = [other for other in present if topic in reports[other].subscribes]

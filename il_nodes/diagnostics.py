@@ -68,6 +68,11 @@ class DiagnosticsPublisher:
         """Report ``source()`` under ``<node>: <name>``; a second source of one name replaces the first."""
         self._sources[f"{self._node.get_name()}: {name}"] = source
 
+    def keep(self, *names: str) -> None:
+        """Forget every source but these."""
+        kept = {f"{self._node.get_name()}: {name}" for name in names}
+        self._sources = {name: source for name, source in self._sources.items() if name in kept}
+
     def publish(self) -> None:
         """Publish now, for instance right before the node ends."""
         statuses = {name: source() for name, source in self._sources.items()}

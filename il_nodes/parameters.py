@@ -76,12 +76,14 @@ def declare_parameter(
 ) -> Value:
     """Declare ``name`` on ``node`` and return the value given on the command line, in a params file, or by default.
 
-    Read-only unless said otherwise, so that nothing at run time can lift a limit (FAULTS 30). The type is that of
-    ``default``; a list accepts ``[]``, ``['']`` and nothing as empty.
+    Declared already, it keeps the value that it has. Read-only unless said otherwise, so that nothing at run time can
+    lift a limit (FAULTS 30). The type is that of ``default``; a list accepts ``[]``, ``['']`` and nothing as empty.
 
     Raises:
         DeploymentError: the value has another type, lies outside the range, or is none of the choices.
     """
+    if node.has_parameter(name):
+        return _converted(node.get_parameter(name).value, default)  # type: ignore[no-any-return]
     expected = type(default).__name__
     descriptor = ParameterDescriptor(
         name=name,

@@ -80,10 +80,11 @@ def _spin(node: UnderstudyNode, executor: SingleThreadedExecutor, signals: _Sign
         # A defect, not a fault of the person: the traceback is what can be acted on. The shutdown below still runs.
         traceback.print_exc()
         exit_code = 1
-    node.shutdown_gracefully()
-    deadline = time.monotonic() + SHUTDOWN_TIMEOUT_S
-    while not node.is_shut_down() and time.monotonic() < deadline:
-        executor.spin_once(timeout_sec=0.01)
+    if node.is_configured:
+        node.shutdown_gracefully()
+        deadline = time.monotonic() + SHUTDOWN_TIMEOUT_S
+        while not node.is_shut_down() and time.monotonic() < deadline:
+            executor.spin_once(timeout_sec=0.01)
     return exit_code or node.exit_code or 0
 
 
@@ -114,6 +115,7 @@ def run_node(factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, 
         node.warn_of_unknown_parameters()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
+        node.start()
         return _spin(node, executor, signals)
     except UnderstudyError as error:
         print(f"{name}: {error}", file=sys.stderr, flush=True)

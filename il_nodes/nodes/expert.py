@@ -38,9 +38,11 @@ class ExpertNode(UnderstudyNode):
             maximum=9.0,
         )
         slowest = min(default.slowest_m_s, top_speed)
-        self._driver = ExpertDriver(
-            replace(default, top_speed_m_s=top_speed, slowest_m_s=slowest, lateral_acceleration_m_s2=lateral)
-        )
+        self._config = replace(default, top_speed_m_s=top_speed, slowest_m_s=slowest, lateral_acceleration_m_s2=lateral)
+
+    def configure(self) -> None:
+        """Make the topics; nothing is known of any track yet."""
+        self._driver = ExpertDriver(self._config)
         self._command = TwistStamped()
         self._command.header.frame_id = "base_link"
         self._publisher = self.advertise("/expert/cmd_vel", TwistStamped, RELIABLE)

@@ -46,6 +46,11 @@ class SimNode(UnderstudyNode):
     def __init__(self) -> None:
         super().__init__("sim")
         self._declare()
+        self._world_config()
+
+    def configure(self) -> None:
+        """A world, and everything anew: a node that is configured again starts with its first episode."""
+        self._declare()
         self._world = DrivingWorld(self._world_config(), 0)
         self._ticks = TickClock(CONTROL_HZ)
         self._latency = LatencyMeter()
@@ -67,7 +72,16 @@ class SimNode(UnderstudyNode):
         if not self._lock_step:
             self._start_timers()
 
+    def activate(self) -> None:
+        """Simulated time goes on; what has to happen within some time has it from now on."""
+        self._since_s = self._tick_s = time.monotonic()
+
+    def cleanup(self) -> None:
+        """Close the world."""
+        self._world.close()
+
     def _declare(self) -> None:
+        """Parameters, and what is made of them alone."""
         say = self.parameter
         self._lock_step = say("lock_step", False, "wait for the answer to every tick; the same run every time")
         self._factor = say(
@@ -299,7 +313,8 @@ class SimNode(UnderstudyNode):
 
     def destroy_node(self) -> None:
         """Close the world with the node."""
-        self._world.close()
+        if self.is_configured:
+            self.cleanup()
         super().destroy_node()
 
 
