@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-BENCHES := $(filter-out __init__ harness,$(basename $(notdir $(wildcard bench/*.py))))
+BENCHES := $(basename $(notdir $(shell grep -l 'Bench("' bench/*.py)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-numpy1 lint bench peers doctor clean distclean

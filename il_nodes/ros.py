@@ -16,10 +16,11 @@ from types import FrameType
 from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.signals import SignalHandlerOptions
 
 from il_nodes.diagnostics import DiagnosticsPublisher, Status
+from il_nodes.executor import LeanExecutor
 from il_nodes.middleware import prepare_environment
 from il_nodes.node import UnderstudyNode, require_free_domain
 from il_nodes.qos import qos_profile
@@ -67,7 +68,7 @@ class _Signals:
         self.arrived = True
 
 
-def _spin(node: UnderstudyNode, executor: SingleThreadedExecutor, signals: _Signals) -> int:
+def _spin(node: UnderstudyNode, executor: LeanExecutor, signals: _Signals) -> int:
     """Spin until a signal, an exit request, or an error; return the exit code."""
     exit_code = 0
     try:
@@ -109,11 +110,11 @@ def run_node(factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, 
         print(f"{name}: arguments that ROS cannot read: {str(error).splitlines()[0]}", file=sys.stderr, flush=True)
         return DeploymentError.exit_code
     node: UnderstudyNode | None = None
-    executor: SingleThreadedExecutor | None = None
+    executor: LeanExecutor | None = None
     try:
         node = factory()
         node.warn_of_unknown_parameters()
-        executor = SingleThreadedExecutor()
+        executor = LeanExecutor()
         executor.add_node(node)
         node.start()
         return _spin(node, executor, signals)
