@@ -46,6 +46,8 @@ limits:
 memory: {frames: 2}
 """
 
+RECURRENT_CONTRACT = CONTRACT.replace("memory: {frames: 2}", "memory: {frames: 1, recurrent: true, reset_gap: 500 ms}")
+
 SMALL = PolicyConfig(image_channels=(4, 8), features=8, state_features=4, safety_features=4, pool=1)
 
 
@@ -53,9 +55,9 @@ def small_contract(text: str = CONTRACT) -> Contract:
     return parse_contract(text, name="small_car")
 
 
-def small_policy(seed: int = 0, **options: Any) -> Policy:
+def small_policy(seed: int = 0, text: str = CONTRACT, **options: Any) -> Policy:
     """Random weights, plausible statistics: speeds around 4 m/s, yaw rates around 0."""
-    contract = small_contract()
+    contract = small_contract(text)
     specification = PolicySpecification(
         (StreamShape(CAMERA, IMAGE), StreamShape(STATE, (2,))),
         contract.memory.frames,
@@ -74,13 +76,15 @@ def small_policy(seed: int = 0, **options: Any) -> Policy:
         return Policy(specification, scaling).eval()
 
 
-def small_checkpoint(seed: int = 0, **options: Any) -> Checkpoint:
+def small_checkpoint(seed: int = 0, text: str = CONTRACT, **options: Any) -> Checkpoint:
     random = np.random.default_rng(seed)
+    contract = small_contract(text)
+    frames = contract.memory.frames
     probe = {
-        CAMERA: random.integers(0, 256, (40, FRAMES, *IMAGE), dtype=np.uint8),
-        STATE: random.normal(size=(40, FRAMES, 2)).astype(np.float32),
+        CAMERA: random.integers(0, 256, (40, frames, *IMAGE), dtype=np.uint8),
+        STATE: random.normal(size=(40, frames, 2)).astype(np.float32),
     }
-    return Checkpoint(small_policy(seed, **options), small_contract(), {"name": "none"}, "d" * 64, 0.9, probe)
+    return Checkpoint(small_policy(seed, text, **options), contract, {"name": "none"}, "d" * 64, 0.9, probe)
 
 
 def small_observation(seed: int = 0, stamp_ns: int = 5) -> Observation:

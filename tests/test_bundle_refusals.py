@@ -74,7 +74,10 @@ NO_BUNDLES: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda path: path.write_bytes(b""), "empty"),
     "too large": (_sparse, "too large"),
     "text": (lambda path: path.write_text("not a model " * 50), "not an ONNX file"),
-    "zip, as torch.save writes": (lambda path: torch.save({"a": torch.zeros(3)}, path), "not an ONNX file"),
+    "zip, as torch.save writes": (
+        lambda path: torch.save({"a": torch.zeros(3)}, path),
+        "not an ONNX file",
+    ),
     "pickle": (lambda path: path.write_bytes(b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00."), "not an ONNX file"),
 }
 

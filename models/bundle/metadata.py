@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any
 from models.bundle.known_answer import KnownAnswer
 from models.errors import BundleError
 
-__all__ = ["FORMAT_VERSION", "KEYS", "BundleMetadata", "Parity"]
+__all__ = ["FORMAT_VERSION", "KEYS", "RECURRENCE_KEY", "BundleMetadata", "Parity", "Recurrence"]
 
 FORMAT_VERSION = 1
 PREFIX = "understudy."
@@ -33,6 +34,12 @@ KEYS = tuple(
 )
 """Every key a bundle must have. Values are text; all but the contract (YAML) and the hashes (hex) are JSON."""
 
+RECURRENCE_KEY = PREFIX + "recurrence"
+"""The key that a bundle has if, and only if, its policy keeps a state."""
+
+MOST_WARM_UP_TICKS = 100_000
+"""More than half an hour at 50 Hz is no warm-up but a slip."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parity:
@@ -42,11 +49,34 @@ class Parity:
         observations: how many were compared.
         action: of any action dimension, as a share of that dimension's allowed range (maximum - minimum).
         unsafe_probability: of the probability.
+        state: of the state, as a share of its limit, at any step of several that follow one another; 0 without one.
+        steps: how many steps follow one another; 1 for a policy without a state.
     """
 
     observations: int
     action: float
     unsafe_probability: float
+    state: float = 0.0
+    steps: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """How the state of a recurrent policy is to be treated.
+
+    Attributes:
+        state_limit: magnitude that no element of a healthy state exceeds; what does is poisoned.
+        warm_up_ticks: ticks after a reset before the policy may drive.
+    """
+
+    state_limit: float
+    warm_up_ticks: int
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.state_limit) and self.state_limit > 0.0):
+            raise ValueError(f"state_limit is {self.state_limit}")
+        if not 0 <= self.warm_up_ticks <= MOST_WARM_UP_TICKS:
+            raise ValueError(f"warm_up_ticks is {self.warm_up_ticks}")
 
 
 @dataclass(frozen=True)
@@ -65,6 +95,7 @@ class BundleMetadata:
         known_answer: inputs and outputs to replay at load.
         libraries: versions of what exported it.
         graph_sha256: of the graph's bytes; empty until it is sealed.
+        recurrence: of a policy that keeps a state; ``None`` for one that does not.
         format_version: of this layout.
     """
 
@@ -78,15 +109,14 @@ class BundleMetadata:
     known_answer: KnownAnswer
     libraries: Mapping[str, str] = field(default_factory=dict)
     graph_sha256: str = ""
+    recurrence: Recurrence | None = None
     format_version: int = FORMAT_VERSION
 
     def to_properties(self) -> dict[str, str]:
         """As ``metadata_props``: text by key."""
-        parity = {
-            "observations": self.parity.observations,
-            "action": self.parity.action,
-            "unsafe_probability": self.parity.unsafe_probability,
-        }
+        parity = dataclasses.asdict(self.parity)
+        if self.recurrence is None:
+            del parity["state"], parity["steps"]
         values = {
             "format_version": _json(self.format_version),
             "contract": self.contract_text,
@@ -100,7 +130,10 @@ class BundleMetadata:
             "known_answer": _json(self.known_answer.to_dict()),
             "libraries": _json(dict(self.libraries)),
         }
-        return {PREFIX + name: value for name, value in values.items()}
+        properties = {PREFIX + name: value for name, value in values.items()}
+        if self.recurrence is not None:
+            properties[RECURRENCE_KEY] = _json(dataclasses.asdict(self.recurrence))
+        return properties
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, str], name: str) -> BundleMetadata:
@@ -134,11 +167,16 @@ class BundleMetadata:
                 opset=int(json.loads(plain["opset"])),
                 unsafe_threshold_suggested=threshold,
                 parity=Parity(
-                    int(parity["observations"]), float(parity["action"]), float(parity["unsafe_probability"])
+                    int(parity["observations"]),
+                    float(parity["action"]),
+                    float(parity["unsafe_probability"]),
+                    float(parity.get("state", 0.0)),
+                    int(parity.get("steps", 1)),
                 ),
                 known_answer=KnownAnswer.from_dict(json.loads(plain["known_answer"])),
                 libraries=dict(json.loads(plain["libraries"])),
                 graph_sha256=plain["graph_sha256"],
+                recurrence=_recurrence(properties.get(RECURRENCE_KEY)),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(
@@ -146,6 +184,13 @@ class BundleMetadata:
                 found=f"{type(error).__name__}: {error}",
                 fix="export it again with `understudy export`",
             ) from error
+
+
+def _recurrence(text: str | None) -> Recurrence | None:
+    if text is None:
+        return None
+    values = json.loads(text)
+    return Recurrence(float(values["state_limit"]), int(values["warm_up_ticks"]))
 
 
 def _json(value: object) -> str:

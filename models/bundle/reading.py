@@ -6,10 +6,9 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from models.bundle.metadata import BundleMetadata
 from models.bundle.protobuf import WireError
+from models.bundle.signature import check_known_answer, check_signature
 from models.bundle.structure import ModelStructure, TensorInfo, read_structure
 from models.contract import Contract, parse_contract
 from models.data import FloatArray
@@ -22,7 +21,6 @@ MAX_BYTES = 512 * 1024 * 1024
 # The first operator set whose operators the exporter emits without emulation.
 MIN_OPSET = 17
 ALLOWED_DOMAINS = {"", "ai.onnx"}
-OUTPUTS = ("action", "unsafe_probability")
 
 
 @dataclass(frozen=True)
@@ -35,9 +33,10 @@ class Bundle:
         sha256: of the file, hex.
         metadata: what it says about itself.
         contract: the robot contract inside it.
-        inputs: the graph's inputs; the batch axis is ``None``.
+        inputs: one for each observation stream; the batch axis is ``None``.
         chunk: actions per observation.
         operators: operator types in the graph.
+        state_shape: of what a recurrent policy remembers, without the batch axis; ``None`` for a policy without.
     """
 
     path: Path
@@ -48,6 +47,17 @@ class Bundle:
     inputs: tuple[TensorInfo, ...]
     chunk: int
     operators: tuple[str, ...]
+    state_shape: tuple[int, ...] | None = None
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether the policy keeps a state from tick to tick."""
+        return self.state_shape is not None
+
+    @property
+    def state_limit(self) -> float:
+        """Magnitude that no element of a healthy state exceeds; 1 where there is no state."""
+        return self.metadata.recurrence.state_limit if self.metadata.recurrence else 1.0
 
     @property
     def size(self) -> int:
@@ -61,14 +71,26 @@ class Bundle:
         return span
 
 
-def inspect_bundle(path: Path | str) -> Bundle:
+def inspect_bundle(path: Path | str, sha256: str = "") -> Bundle:
     """Read and check everything that can be checked without running the graph.
+
+    Args:
+        path: the ``policy.onnx``. It is read once, and only what was read is ever checked and run.
+        sha256: of the file, hex, when it is known from an earlier check; other bytes are refused.
 
     Raises:
         BundleError: with one reason of the table in ``docs/bundle.md``.
     """
     path = Path(path)
     content = _read(path)
+    digest = hashlib.sha256(content).hexdigest()
+    if sha256 and digest != sha256:
+        raise BundleError(
+            f"{path.name} is not the file any more that was verified",
+            found=f"SHA-256 {digest}",
+            expected=f"SHA-256 {sha256}",
+            fix="somebody wrote to it meanwhile: write beside it, then rename, and ask again",
+        )
     try:
         structure = read_structure(content)
     except WireError as error:
@@ -87,17 +109,18 @@ def inspect_bundle(path: Path | str) -> Bundle:
             fix="copy or export it again",
         )
     contract = _contract(path.name, metadata)
-    chunk = _check_signature(path.name, structure, contract)
-    _check_known_answer(path.name, structure, metadata, chunk, len(contract.action_names))
+    signature = check_signature(path.name, structure, contract)
+    check_known_answer(path.name, signature, metadata, len(contract.action_names))
     return Bundle(
         path=path,
         content=content,
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=digest,
         metadata=metadata,
         contract=contract,
-        inputs=tuple(structure.inputs),
-        chunk=chunk,
+        inputs=signature.inputs,
+        chunk=signature.chunk,
         operators=tuple(sorted({name for _, name in structure.operators})),
+        state_shape=signature.state_shape,
     )
 
 
@@ -162,59 +185,3 @@ def _contract(name: str, metadata: BundleMetadata) -> Contract:
             fix="it was edited, or written by a version that reads contracts differently: export it again",
         )
     return contract
-
-
-def _check_signature(name: str, structure: ModelStructure, contract: Contract) -> int:
-    """Inputs and outputs as the contract asks for; returns the chunk length."""
-    inputs = {entry.name: entry for entry in structure.inputs}
-    keys = [stream.key for stream in contract.observations]
-    if sorted(inputs) != sorted(keys) or len(structure.inputs) != len(keys):
-        raise BundleError(f"{name} has other inputs than its contract", found=sorted(inputs), expected=", ".join(keys))
-    for stream in contract.observations:
-        frames = contract.memory.frames
-        entry = inputs[stream.key]
-        height, width = stream.image_size or (None, None)
-        if stream.is_image:
-            expected = TensorInfo(stream.key, "uint8", (None, frames, height, width, None))
-            positive = all(size is not None and size > 0 for size in entry.shape[1:])
-        else:
-            expected = TensorInfo(stream.key, "float32", (None, frames, len(stream.names)))
-            positive = True
-        fits = len(entry.shape) == len(expected.shape) and all(
-            wanted in (None, size) for wanted, size in zip(expected.shape, entry.shape, strict=True)
-        )
-        if entry.dtype != expected.dtype or not fits or not positive or entry.shape[0] is not None:
-            raise BundleError(
-                f"input {stream.key!r} of {name} has another type or shape than its contract",
-                found=f"{entry.dtype} {_shape(entry.shape)}",
-                expected=f"{expected.dtype} {_shape(expected.shape)}",
-            )
-    return _check_outputs(name, structure, len(contract.action_names))
-
-
-def _check_outputs(name: str, structure: ModelStructure, dims: int) -> int:
-    outputs = {entry.name: entry for entry in structure.outputs}
-    action, unsafe = (outputs.get(key, TensorInfo(key, "missing", ())) for key in OUTPUTS)
-    chunk = action.shape[1] if len(action.shape) == 3 else None
-    fits = action.shape[::2] == (None, dims) and unsafe.shape == (None,)
-    if len(structure.outputs) != 2 or not fits or not chunk or {action.dtype, unsafe.dtype} != {"float32"}:
-        raise BundleError(
-            f"{name} has other outputs than a policy",
-            found="; ".join(f"{entry.name} {entry.dtype} {_shape(entry.shape)}" for entry in structure.outputs),
-            expected=f"action float32 (N, chunk, {dims}); unsafe_probability float32 (N)",
-        )
-    return chunk
-
-
-def _check_known_answer(name: str, structure: ModelStructure, metadata: BundleMetadata, chunk: int, dims: int) -> None:
-    """The question must fit the inputs before anybody allocates memory for it."""
-    known = metadata.known_answer
-    asked: dict[str, tuple[int, ...]] = dict(known.images)
-    asked |= {key: rows.shape[1:] for key, rows in known.vectors.items()}
-    taken = {entry.name: entry.shape[1:] for entry in structure.inputs}
-    if asked != taken or known.action.shape[1:] != (chunk, dims) or not np.all(np.isfinite(known.action)):
-        raise BundleError(f"the known answer in {name} does not fit its graph", found=f"{asked}", expected=f"{taken}")
-
-
-def _shape(shape: tuple[int | None, ...]) -> str:
-    return "(" + ", ".join("N" if size is None else str(size) for size in shape) + ")"

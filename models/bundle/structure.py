@@ -28,6 +28,11 @@ class TensorInfo:
     dtype: str
     shape: tuple[int | None, ...]
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The shape of one row; only for entries whose axes behind the batch are known to be fixed."""
+        return tuple(size for size in self.shape[1:] if size is not None)
+
 
 @dataclass(slots=True)
 class ModelStructure:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.bundle.differences import contract_differences, summarise_differences
+from models.bundle.providers import open_graph
 from models.bundle.reading import Bundle, inspect_bundle
-from models.bundle.session import open_session
 from models.contract import Contract
 from models.errors import BundleError
 
@@ -22,7 +22,7 @@ def verify_bundle(path: Path | str, contract: Contract | None = None) -> Bundle:
     bundle = inspect_bundle(path)
     if contract is not None:
         require_contract(bundle, contract)
-    open_session(bundle, "cpu", threads=1)
+    open_graph(bundle, "cpu", threads=1)
     return bundle
 
 

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.errors import TrainingError
 from models.policies.encoder import Encoder
 from models.policies.heads import GaussianHead, Head, PointHead
 from models.policies.image_encoder import ImageEncoder
 from models.policies.memory import ConcatenationMemory, Memory
 from models.policies.normalization import Normalizer
+from models.policies.recurrent_memory import GruMemory, RecurrentMemory
 from models.policies.safety import SafetyHead
 from models.policies.specification import PolicyConfig, PolicySpecification, StreamShape
 from models.policies.vector_encoder import VectorEncoder
@@ -60,11 +62,15 @@ class Policy(nn.Module):
     """Raw observations in; actions in SI units within limits, and the probability of being unsafe, out.
 
     The steps are separate methods because a learner enters half-way: it runs ``prepare`` once per frame of the dataset
-    and trains the rest.
+    and trains the rest. A policy whose memory is a stack is asked by calling it; a recurrent one by :meth:`step`, tick
+    by tick, and trained by :meth:`unroll`.
 
     Args:
         specification: inputs, memory, action dimensions and options.
         scaling: normalisation and limits.
+
+    Attributes:
+        recurrence: what keeps the state of a recurrent policy; ``None`` for a policy without one.
     """
 
     minimum: Tensor
@@ -79,8 +85,10 @@ class Policy(nn.Module):
         encoders = [_encoder(stream, config, self.memory, scaling) for stream in specification.streams]
         self.encoders = nn.ModuleList(encoders)
         self.fusion = nn.Linear(sum(encoder.width for encoder in encoders), config.features)
-        self.head = _head(config, len(specification.action_names))
-        self.safety = SafetyHead(config.features, config.safety_features)
+        self.recurrence = _recurrence(config)
+        width = self.recurrence.width if self.recurrence is not None else config.features
+        self.head = _head(config, width, len(specification.action_names))
+        self.safety = SafetyHead(width, config.safety_features)
         floor = ACTION_SCALE_FLOOR * (scaling.maximum - scaling.minimum)
         self.action_normalizer = Normalizer(scaling.mean["action"], scaling.deviation["action"], floor)
         self.register_buffer("minimum", torch.from_numpy(np.array(scaling.minimum, np.float32)))
@@ -94,8 +102,8 @@ class Policy(nn.Module):
         """``prepare`` of one stream."""
         return next(encoder for stream, encoder in self.inputs() if stream.key == key).prepare(raw)
 
-    def features(self, prepared: Mapping[str, Tensor]) -> Tensor:
-        """Prepared ``(N, frames, C, ...)`` to the features that both heads read, ``(N, width)``."""
+    def perceive(self, prepared: Mapping[str, Tensor]) -> Tensor:
+        """Prepared ``(N, frames, C, ...)`` to the fused features of one tick, ``(N, features)``."""
         encoded = []
         for stream, encoder in self.inputs():
             frames = prepared[stream.key]
@@ -103,6 +111,59 @@ class Policy(nn.Module):
                 frames = _hide_samples(frames, self.specification.config.state_dropout)
             encoded.append(self.memory.recall(encoder(self.memory.fold(frames)), frames.shape[0]))
         return functional.relu(self.fusion(torch.cat(encoded, dim=1)))
+
+    def features(self, prepared: Mapping[str, Tensor]) -> Tensor:
+        """Prepared ``(N, frames, C, ...)`` to the features that both heads read, ``(N, width)``.
+
+        Raises:
+            TrainingError: the policy is recurrent, so that the features depend on the ticks before.
+        """
+        if self.recurrence is not None:
+            raise TrainingError(
+                "a recurrent policy was asked about a tick without the ticks before it",
+                found=f"memory={self.specification.config.memory!r}",
+                fix="learn from sequences (`Policy.unroll`), act by `Policy.step`; or train a policy with a stack",
+            )
+        return self.perceive(prepared)
+
+    def initial_state(self, batch: int) -> Tensor:
+        """``(batch, *S)`` zeros: a recurrent policy that remembers nothing."""
+        return self._recurrent().initial_state(batch)
+
+    def step(self, raw: Mapping[str, Tensor], state: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """One tick of a recurrent policy.
+
+        Args:
+            raw: observations ``(N, frames, ...)`` by stream key.
+            state: ``(N, *S)``, of the tick before or :meth:`initial_state`.
+
+        Returns:
+            ``(action (N, chunk, A) in SI units, unsafe_probability (N,))``, and the state ``(N, *S)`` after this tick.
+        """
+        features, state = self._recurrent().step(self.perceive(self.prepare(raw)), state)
+        return (self.limit(self.head(features)), self.safety(features)), state
+
+    def unroll(
+        self, prepared: Mapping[str, Tensor], state: Tensor, starts: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Sequences of a recurrent policy, for a learner; see :meth:`RecurrentMemory.unroll`.
+
+        Args:
+            prepared: ``(N, T, frames, C, ...)`` by stream key: :meth:`prepare` of every tick.
+            state: ``(N, *S)`` before the first tick.
+            starts: ``(N, T)`` bool, ticks at which memory starts anew.
+
+        Returns:
+            The features that both heads read, ``(N, T, width)``, and the state after the last tick.
+        """
+        first = next(iter(prepared.values()))
+        perceived = self.perceive({key: ticks.flatten(0, 1) for key, ticks in prepared.items()})
+        return self._recurrent().unroll(perceived.reshape(*first.shape[:2], -1), state, starts)
+
+    def _recurrent(self) -> RecurrentMemory:
+        if self.recurrence is None:
+            raise TrainingError("this policy keeps no state", found="memory='stack'", expected="a recurrent memory")
+        return self.recurrence
 
     def limit(self, normalised: Tensor) -> Tensor:
         """Normalised actions ``(..., A)`` to SI units within limits; what is not finite becomes NaN, never a limit."""
@@ -112,7 +173,7 @@ class Policy(nn.Module):
         return torch.where(broken, torch.full_like(actions, float("nan")), limited)
 
     def forward(self, raw: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Raw observations to ``action (N, chunk, A)`` in SI units and ``unsafe_probability (N,)``."""
+        """Raw observations to ``action (N, chunk, A)`` in SI units and ``unsafe_probability (N,)``; no recurrence."""
         features = self.features(self.prepare(raw))
         return self.limit(self.head(features)), self.safety(features)
 
@@ -146,10 +207,14 @@ def _encoder(stream: StreamShape, config: PolicyConfig, memory: Memory, scaling:
     )
 
 
-def _head(config: PolicyConfig, dims: int) -> Head:
+def _recurrence(config: PolicyConfig) -> RecurrentMemory | None:
+    return GruMemory(config.features, config.memory_features) if config.memory == "gru" else None
+
+
+def _head(config: PolicyConfig, width: int, dims: int) -> Head:
     if config.head == "gaussian":
-        return GaussianHead(config.features, config.chunk, dims)
-    return PointHead(config.features, config.chunk, dims, config.loss)
+        return GaussianHead(width, config.chunk, dims)
+    return PointHead(width, config.chunk, dims, config.loss)
 
 
 def _hide_samples(frames: Tensor, probability: float) -> Tensor:

@@ -14,6 +14,7 @@ __all__ = ["PolicyConfig", "PolicySpecification", "StreamShape"]
 
 HEADS = ("point", "gaussian")
 POINT_LOSSES = ("l1", "mse", "huber")
+MEMORIES = ("stack", "gru")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,12 @@ class PolicyConfig:
     state_dropout: float = 0.2
     # Hidden width of the safety classifier.
     safety_features: int = 32
+    # What carries the past: "stack" (the contract's stacked frames and nothing else), or those and a state, "gru".
+    memory: str = "stack"
+    # Width of the recurrent state, which the heads then read in place of the fused features.
+    memory_features: int = 64
+    # Ticks that a recurrent policy watches after a reset before it may drive; what a state needs to mean something.
+    memory_warm_up: int = 5
 
     def __post_init__(self) -> None:
         _require_choice("head", self.head, HEADS)
@@ -73,7 +80,9 @@ class PolicyConfig:
         _require(self.pool >= 1, "pool", self.pool, "at least 1 pixel")
         channels_fit = bool(self.image_channels) and min(self.image_channels) >= 1
         _require(channels_fit, "image_channels", self.image_channels, "one positive count per convolution")
-        for name in ("features", "state_features", "safety_features"):
+        _require_choice("memory", self.memory, MEMORIES)
+        _require(self.memory_warm_up >= 0, "memory_warm_up", self.memory_warm_up, "a count of ticks")
+        for name in ("features", "state_features", "safety_features", "memory_features"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "a positive width")
         _require(0.0 <= self.state_dropout < 1.0, "state_dropout", self.state_dropout, "a probability in [0, 1)")
         if self.head == "gaussian" and self.loss != PolicyConfig.loss:
@@ -81,6 +90,18 @@ class PolicyConfig:
                 f"the Gaussian head trains on its likelihood: loss={self.loss!r} would have no effect",
                 fix='leave `loss` out, or set head="point"',
             )
+        for name in ("memory_features", "memory_warm_up"):
+            if self.memory == "stack" and getattr(self, name) != getattr(PolicyConfig, name):
+                raise TrainingError(
+                    f"a policy whose memory is a stack keeps no state: {name} would have no effect",
+                    found=getattr(self, name),
+                    fix=f'leave `{name}` out, or set memory="gru"',
+                )
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether the policy keeps a state from tick to tick."""
+        return self.memory != "stack"
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PolicyConfig:
