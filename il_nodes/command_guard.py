@@ -8,12 +8,14 @@ from typing import Any
 
 from models.errors import DeploymentError
 
-__all__ = ["CommandGuard"]
+__all__ = ["DISCOVERY_S", "CommandGuard"]
 
 #: Discovery takes 0.1 s, and on a busy machine up to 2.5 s (measured at a load of 4 on 2 cores). Whoever is found to
-#: command the robot within this time was there before, and the gate refuses; whoever comes later makes it halt. Until
-#: then the gate cannot know of the other one and does command the robot, the expert's wishes included.
+#: command the robot within this time was there before, and the gate refuses; whoever comes later makes it halt.
 DISCOVERY_S = 3.0
+#: The wait for others ends early once the robot's own driver listens, and nobody has come or gone for so long: whoever
+#: was there before has been found by then, with the driver or soon after it.
+QUIET_S = 0.5
 #: A publisher may be known before the name of its node. The gate is about to end and commands nothing while it waits.
 NAME_WAIT_S = 1.0
 #: What the middleware calls a node whose name it has not heard yet.
@@ -27,35 +29,70 @@ class CommandGuard:
         node: the gate's node.
         command_topics: resolved names of the topics that nobody else may publish; none in a dry run.
         proposal_topic: where policies propose.
+        discovery_s: how long :meth:`is_clear` looks around at most.
+
+    Attributes:
+        refused: whether there was another publisher of commands before the gate.
 
     Raises:
         DeploymentError: one of the command topics has a publisher; the gate must not have made its own yet.
     """
 
-    def __init__(self, node: Any, command_topics: Sequence[str], proposal_topic: str) -> None:
+    def __init__(
+        self, node: Any, command_topics: Sequence[str], proposal_topic: str, discovery_s: float = DISCOVERY_S
+    ) -> None:
         self._node = node
         self._command_topics = tuple(command_topics)
         self._proposal_topic = node.resolve_topic_name(proposal_topic)
+        self._discovery_s = discovery_s
         self._proposers: set[bytes] = set()
-        self._refuse_until_s = time.monotonic() + DISCOVERY_S
         self.refused = False
         self._require_sole(own=0)
+
+    def begin(self) -> None:
+        """The gate is about to command the robot, and looks around first.
+
+        Raises:
+            DeploymentError: another publisher is known already.
+        """
+        self._begun_s = self._changed_s = time.monotonic()
+        self._seen: object = None
+        self._clear = not self._command_topics
+        self._require_sole(own=1)
+
+    def is_clear(self) -> bool:
+        """Whether the gate has looked around for long enough to command the robot.
+
+        Raises:
+            DeploymentError: it has found another publisher.
+        """
+        if self._clear:
+            return True
+        self._require_sole(own=1)
+        now_s = time.monotonic()
+        seen = frozenset(self._node.get_node_names_and_namespaces())
+        if seen != self._seen:
+            self._seen, self._changed_s = seen, now_s
+        heard = all(self._node.count_subscribers(topic) for topic in self._command_topics)
+        quiet = heard and now_s - self._changed_s >= QUIET_S
+        self._clear = quiet or now_s - self._begun_s >= self._discovery_s
+        return self._clear
 
     def shared_topics(self) -> list[str]:
         """Command topics with a publisher beside the gate's own.
 
         Raises:
-            DeploymentError: there is one, and the gate has only just started: it was there first.
+            DeploymentError: there is one, and the gate has only just begun: it was there first.
         """
-        if time.monotonic() < self._refuse_until_s:
+        if time.monotonic() - self._begun_s < DISCOVERY_S:
             self._require_sole(own=1)
         return self._shared(own=1)
 
-    def proposer_left(self) -> bool:
-        """Whether a publisher of proposals has gone since the last call: its process ended or was replaced."""
+    def proposers(self) -> tuple[int, bool]:
+        """How many publish proposals, and whether one has gone since the last call: it ended or was replaced."""
         infos = self._node.get_publishers_info_by_topic(self._proposal_topic)
         before, self._proposers = self._proposers, {bytes(info.endpoint_gid) for info in infos}
-        return bool(before - self._proposers)
+        return len(self._proposers), bool(before - self._proposers)
 
     def _shared(self, own: int) -> list[str]:
         return [topic for topic in self._command_topics if self._node.count_publishers(topic) > own]

@@ -33,6 +33,8 @@ class Reason(StrEnum):
     PROPOSAL_MISMATCH = "proposal_names_or_size"
     PROPOSAL_NOT_FINITE = "proposal_not_finite"
     PROPOSAL_UNREADABLE = "proposal_unreadable"
+    PROPOSAL_ABSTAINED = "proposal_abstained"
+    SECOND_POLICY = "second_policy"
     CHUNK_USED_UP = "chunk_used_up"
 
     # 2. The safety classifier.
@@ -52,7 +54,10 @@ class Reason(StrEnum):
     EXPERT_STALE = "expert_stale"
     EXPERT_NOT_FINITE = "expert_not_finite"
     EXPERT_MISMATCH = "expert_size"
+    POSITION_UNKNOWN = "position_unknown"
     SECOND_PUBLISHER = "second_publisher_on_command_topic"
+    DISCOVERY = "looking_for_other_publishers"
+    DEACTIVATED = "deactivated"
     SHUTDOWN = "shutdown"
 
 
@@ -74,6 +79,7 @@ class Decision:
         clamped: whether the command had to be brought into the limits.
         rate_limited: whether it had to be brought into the rate limits.
         handover: whether another one drove the tick before.
+        sent: whether the command goes out: not before somebody has said where a robot is that a halt holds in place.
     """
 
     stamp_ns: int
@@ -89,3 +95,4 @@ class Decision:
     clamped: bool
     rate_limited: bool
     handover: bool
+    sent: bool

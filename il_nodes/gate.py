@@ -22,46 +22,29 @@ from collections import Counter
 import numpy as np
 
 from il_nodes.decision import Decision, Driver, Reason
-from il_nodes.limiter import CommandLimiter, HaltRamp
+from il_nodes.limiter import CommandLimiter, HaltRamp, Limited
 from il_nodes.trust import SILENCE_S, PolicyTrust, Received
 from models.contract import Contract
 from models.data import Action, FloatArray, Proposal
-from models.errors import DeploymentError
 
-__all__ = ["Gate", "accepted_threshold"]
-
-
-def accepted_threshold(contract: Contract, wanted: float | None, *, allow_looser: bool = False) -> float:
-    """The threshold to use: the contract's, or ``wanted`` if it is stricter or if looser was allowed in so many words.
-
-    Raises:
-        DeploymentError: ``wanted`` is no probability, or looser than the contract without ``allow_looser``.
-    """
-    own = contract.gate.unsafe_threshold
-    if wanted is None:
-        return own
-    if not 0.0 <= wanted <= 1.0:
-        raise DeploymentError("unsafe_threshold is no probability", found=wanted, expected="0 to 1")
-    if wanted > own and not allow_looser:
-        raise DeploymentError(
-            "unsafe_threshold would make the gate looser than the robot's contract",
-            found=wanted,
-            expected=f"at most {own}, the contract's gate.unsafe_threshold",
-            fix="lower it, or set allow_looser_threshold: true if you mean it",
-        )
-    return wanted
+__all__ = ["Gate"]
 
 
 class Gate:
     """Decides who drives.
 
-    Times: ``now_s`` on a monotonic clock (in lock-step the tick's stamp in seconds), ``clock_ns`` on the robot's clock.
+    Times: ``now_s`` on a monotonic clock that counts the robot's seconds (in lock-step the tick's stamp), ``clock_ns``
+    on the robot's clock.
 
     Args:
         contract: must have limits.
         policy_enabled: whether the policy may drive from the start on; otherwise the expert drives until it is enabled.
         unsafe_threshold: as returned by :func:`accepted_threshold`; the contract's if ``None``.
         silence_s: seconds without a valid proposal after which the policy stays away until it is enabled again.
+
+    Attributes:
+        counts: what was refused, limited and handed over, since the start.
+        waiting: why nobody drives yet, whatever anybody sends; ``None`` once the robot may be commanded.
 
     Raises:
         ContractError: the contract has no limits.
@@ -78,6 +61,7 @@ class Gate:
         contract.require_limits()
         self.contract = contract
         self.counts: Counter[str] = Counter()
+        self.waiting: Reason | None = None
         self._trust = PolicyTrust(
             contract,
             enabled=policy_enabled,
@@ -91,7 +75,7 @@ class Gate:
         self._ramp: HaltRamp | None = None
         self._driver: Driver | None = None
         self._last_wish: tuple[FloatArray, float] | None = None
-        self._clock_ns = -(2**63)
+        self._clock_ns = -math.inf
         self._now_s = -math.inf
 
     # -- what comes in --------------------------------------------------------------------------------------------
@@ -99,7 +83,7 @@ class Gate:
     def offer_expert(self, command: Action, clock_ns: int, now_s: float) -> Reason | None:
         """Take in the expert's command; the reason if it is refused. What came before it then counts on."""
         self._advance(clock_ns, now_s)
-        if command.values.shape != self._limiter.stop.shape:
+        if command.values.shape != self._limiter.minimum.shape:
             return self._refuse_expert(Reason.EXPERT_MISMATCH)
         if not np.isfinite(command.values).all():
             return self._refuse_expert(Reason.EXPERT_NOT_FINITE)
@@ -119,18 +103,36 @@ class Gate:
         self._trust.refuse(reason)
         self.counts[f"refused.{reason}"] += 1
 
-    def start_episode(self, stamp_ns: int = 0) -> None:
-        """A new episode began or one ended at ``stamp_ns``: no proposal from before it counts any more.
+    def start_episode(self, stamp_ns: float = -math.inf) -> None:
+        """A new episode began at ``stamp_ns``: no proposal from before it counts, and the policy has to propose now.
 
         Latches stay, and so does the expert's command: whoever may publish episodes must not lock the expert out.
         """
-        self._trust.restart(stamp_ns)
+        self._trust.restart(self._now_s, stamp_ns)
+
+    def end_episode(self, stamp_ns: float = -math.inf) -> None:
+        """The episode ended at ``stamp_ns``: the policy may be silent until the next one begins."""
+        self._trust.restart(None, stamp_ns)
+
+    def rest(self) -> None:
+        """Nobody is commanded for a while: what was concluded from messages is forgotten, latches stay."""
+        self._limiter.reset()
+        self._trust.restart(None)
+        self._forget(halt=True)
+
+    def place(self, positions: FloatArray) -> None:
+        """Where the robot is: ``(dims,)`` in SI units, NaN where not measured; what a halt would hold."""
+        self._limiter.place(positions)
+
+    def note_proposers(self, count: int) -> None:
+        """How many processes propose: the policy may not drive while there are two."""
+        self._trust.crowded = count > 1
 
     def enable_policy(self) -> Reason | None:
         """Let the policy drive again, after a latch too; the reason if that is refused."""
         if self._fault is not None:
             return self._fault
-        return None if self._trust.enable() else Reason.TAKEOVER
+        return None if self._trust.enable(self._now_s) else Reason.TAKEOVER
 
     def disable_policy(self) -> None:
         """The expert drives until the policy is enabled."""
@@ -161,7 +163,7 @@ class Gate:
 
     def expects_policy(self, now_s: float) -> bool:
         """Whether the next command should wait for the policy's proposal rather than for the expert's command."""
-        return self._fault is None and self._trust.expected(now_s)
+        return self.waiting is None and self._trust.expected(now_s)
 
     @property
     def expert_stamp_ns(self) -> int | None:
@@ -186,22 +188,30 @@ class Gate:
     @property
     def halt_duration_s(self) -> float:
         """Seconds that a halt takes at most: the contract's ramp, or longer where the rate limits are slower."""
-        limiter = self._limiter
-        way = np.maximum(limiter.maximum - limiter.stop, limiter.stop - limiter.minimum)
-        return max(self.contract.gate.halt_ramp_s, float(np.max(way / limiter.rate)))
+        return max(self.contract.gate.halt_ramp_s, self._limiter.longest_stop_s)
 
     def decide(self, clock_ns: int, now_s: float) -> Decision:
         """The command of this tick. Call it once a tick, and send what it returns."""
         self._advance(clock_ns, now_s)
         withheld = self._trust.withheld(now_s)
-        if self._fault is not None:
-            return self._halt(self._fault, withheld, clock_ns, now_s)
-        if withheld is None:
-            return self._follow_policy(now_s)
-        problem = self._expert_fault(now_s)
-        if problem is not None:
-            return self._halt(problem, withheld, clock_ns, now_s)
-        return self._follow_expert(withheld, now_s)
+        silent = self.waiting or self._place(now_s)
+        problem = self._fault or silent
+        if problem is None:
+            if withheld is None:
+                return self._follow_policy(now_s)
+            problem = self._expert_fault(now_s)
+            if problem is None:
+                return self._follow_expert(withheld, now_s)
+        return self._halt(problem, withheld, clock_ns, now_s, sent=silent is None)
+
+    def _place(self, now_s: float) -> Reason | None:
+        """A robot whose halt holds it in place: where nothing measures it, it is where the expert first has it."""
+        if self._limiter.is_placed:
+            return None
+        if self._expert_fault(now_s) is None:
+            assert self._expert is not None
+            self._limiter.place(self._expert.message.values, guessed=True)
+        return None if self._limiter.is_placed else Reason.POSITION_UNKNOWN
 
     def _follow_policy(self, now_s: float) -> Decision:
         stamp_ns, wish, row = self._trust.action(now_s)
@@ -219,7 +229,9 @@ class Gate:
         command = self._expert.message
         return self._decision(Driver.EXPERT, withheld, withheld, command.stamp_ns, command.values, now_s)
 
-    def _halt(self, reason: Reason, withheld: Reason | None, clock_ns: int, now_s: float) -> Decision:
+    def _halt(self, reason: Reason, withheld: Reason | None, clock_ns: int, now_s: float, *, sent: bool) -> Decision:
+        if not sent:
+            return self._decision(Driver.HALT, reason, withheld, clock_ns, None, now_s)
         if self._ramp is None:
             duration_s = self.contract.gate.halt_ramp_s
             # The ramp begins one period ago, so that the very first command of a halt slows down already.
@@ -233,15 +245,16 @@ class Gate:
         reason: Reason,
         withheld: Reason | None,
         stamp_ns: int,
-        wish: FloatArray,
+        wish: FloatArray | None,
         now_s: float,
         row: int = -1,
     ) -> Decision:
-        limited = self._limiter.limit(wish, now_s)
+        # What is not sent moves no robot, and must not count as its last command.
+        limited = Limited(self._limiter.last, False, False) if wish is None else self._limiter.limit(wish, now_s)
         if source is not Driver.HALT:
             self._ramp = None
-        if source is not Driver.POLICY:
-            self._last_wish = None
+        # A step is two wishes of the policy in a row; its caller notes this one, if it was the policy's.
+        self._last_wish = None
         handover = self._driver is not None and self._driver is not source
         self._driver = source
         newest = self._trust.newest
@@ -267,6 +280,7 @@ class Gate:
             clamped=limited.clamped,
             rate_limited=limited.rate_limited,
             handover=handover,
+            sent=wish is not None,
         )
 
     def _expert_fault(self, now_s: float) -> Reason | None:
@@ -277,14 +291,19 @@ class Gate:
         return None
 
     def _refuse_expert(self, reason: Reason) -> Reason:
-        if self._expert is None:
-            self._expert_problem = reason
+        self._expert_problem = reason
         self.counts[f"refused.{reason}"] += 1
         return reason
 
     def _advance(self, clock_ns: int, now_s: float) -> None:
         """Notice a clock that went backwards (a simulator was reset): what came before it is of another time."""
         if now_s < self._now_s or clock_ns < self._clock_ns - self.contract.period_s * 1e9:
-            self._trust.restart()
-            self._expert, self._expert_problem, self._ramp = None, Reason.EXPERT_MISSING, None
+            self._trust.restart(now_s)
+            # A halt goes on: it is on the other clock, and one that trembles must not begin it again and again.
+            self._forget(halt=now_s < self._now_s)
         self._clock_ns, self._now_s = clock_ns, now_s
+
+    def _forget(self, *, halt: bool) -> None:
+        self._expert, self._expert_problem = None, Reason.EXPERT_MISSING
+        if halt:
+            self._ramp = None

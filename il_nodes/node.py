@@ -16,60 +16,26 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from rclpy.node import Node
 
 from il_nodes.connections import Connections
 from il_nodes.diagnostics import DiagnosticsPublisher, Status
+from il_nodes.namesakes import Namesakes
 from il_nodes.parameters import declare_parameter
 from il_nodes.qos import describe_incompatibility
-from models.errors import DeploymentError, UnderstudyError
+from models.errors import UnderstudyError
 
-__all__ = ["UnderstudyNode", "require_free_domain"]
+__all__ = ["UnderstudyNode"]
 
-#: Discovery on one machine takes 0.1 to 0.3 s; a namesake that is there is seen within this time.
-DISCOVERY_S = 0.5
-#: On a busy machine it may take longer. A node that is younger than this gives way to a namesake that turns up; an
-#: older one has work in hand, and it is the newcomer that is refused.
-YOUNG_S = 5.0
 #: How often connections are looked at.
 CONNECTION_POLL_S = 0.2
 #: The graph learns of an endpoint's node a little after the endpoint was matched; until then it carries this name.
 UNKNOWN_NODE, EXPLAIN_S = "_NODE_NAME_UNKNOWN_", 2.0
 
 ParameterValue = TypeVar("ParameterValue", bool, int, float, str, list[int], list[float], list[str])
-
-
-def _domain_busy(node: Node) -> DeploymentError:
-    domain = node.context.get_domain_id()
-    return DeploymentError(
-        f"domain busy: another node named {node.get_fully_qualified_name()} runs in ROS domain {domain}",
-        fix=f"stop the other run, or start this one elsewhere with ROS_DOMAIN_ID={(domain + 1) % 102}; after a hard "
-        "kill (SIGKILL) the dead node stays visible for up to 20 s",
-    )
-
-
-def require_free_domain(node: Node, discovery_s: float = DISCOVERY_S) -> None:
-    """Raise when a node of the same full name already runs in this ROS domain.
-
-    Two gates, or two simulators, in one domain would both drive the robot; so this runs before the first publisher
-    exists. It needs no executor.
-
-    Args:
-        node: just made.
-        discovery_s: how long to look.
-
-    Raises:
-        DeploymentError: a namesake was discovered.
-    """
-    own = (node.get_name(), node.get_namespace())
-    deadline = time.monotonic() + discovery_s
-    while time.monotonic() < deadline:
-        if node.get_node_names_and_namespaces().count(own) > 1:
-            raise _domain_busy(node)
-        time.sleep(0.02)
 
 
 @dataclass(frozen=True)
@@ -98,8 +64,8 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        require_free_domain(self)
-        self._young_until_s = time.monotonic() + YOUNG_S
+        self._namesakes = Namesakes(self)
+        self._namesakes.require_free_domain()
         self.exit_code: int | None = None
         self.is_configured = self.is_active = False
         self._failure: Exception | None = None
@@ -109,10 +75,17 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
         self._subscribed: set[str] = set()
         self._reported: Connections | None = None
         self._autostart = self.parameter("autostart", True, "configure and activate without being asked")
+        self.add_on_set_parameters_callback(self._refuse_other_clock)
         self.diagnostics = DiagnosticsPublisher(self)
         self.diagnostics.add("connections", self._connection_status)
         self.steady_timer(CONNECTION_POLL_S, self._report_new_connections, while_inactive=True)
         self._permanent: frozenset[int] = frozenset()
+
+    def _refuse_other_clock(self, parameters: Any) -> Any:
+        """With another clock every stamp on its way means something else (FAULTS 30)."""
+        if any(given.name == "use_sim_time" for given in parameters):
+            return SetParametersResult(successful=False, reason="use_sim_time is fixed once the node runs")
+        return SetParametersResult(successful=True)
 
     # -- life: what a node overrides -------------------------------------------------------------------------------
 
@@ -281,7 +254,7 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
         self,
         topic: str,
         message_class: type,
-        callback: Callable[[Any], None],
+        callback: Callable[..., None],
         qos: Any,
         *,
         raw: bool = False,
@@ -292,7 +265,7 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
         Args:
             topic: its name.
             message_class: the message type.
-            callback: called with each message.
+            callback: called with each message; and with its ``MessageInfo`` where it takes two arguments.
             qos: an rclpy ``QoSProfile``, for example of :func:`qos_profile`.
             raw: the callback gets the CDR bytes of each message instead.
             on_lost: called with the number of messages that the middleware found to be lost since the last call.
@@ -349,17 +322,9 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
             return Status("error", "incompatible QoS: " + ", ".join(sorted(self._qos_errors)), values)
         return Status("ok", "no incompatible QoS seen", values)
 
-    def _give_way_to_namesake(self) -> None:
-        """A namesake that publishes has passed its own look at the domain; one that still looks gives way itself."""
-        own = (self.get_name(), self.get_namespace())
-        infos = self.get_publishers_info_by_topic("/diagnostics")
-        if [(info.node_name, info.node_namespace) for info in infos].count(own) > 1:
-            raise _domain_busy(self)
-
     def _report_new_connections(self) -> None:
         """Not only once a second: a run starts when all connections stand, and should not wait for the report."""
-        if time.monotonic() < self._young_until_s:
-            self._give_way_to_namesake()
+        self._namesakes.give_way()
         self._explain_incompatible()
         if self.connections != self._reported:
             self.diagnostics.publish()

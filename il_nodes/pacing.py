@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-__all__ = ["DEADLINE_PERIODS", "Latencies", "LockStepBarrier", "TickGrid"]
+__all__ = ["DEADLINE_PERIODS", "Latencies", "LockStepBarrier", "Pauses", "TickGrid"]
 
 #: Periods since the last command after which the gate no longer waits: half a period of grace for a late frame.
 DEADLINE_PERIODS = 1.5
@@ -71,6 +71,25 @@ class LockStepBarrier(Generic[Message]):
             return None
         self._last_ns = stamp_ns
         return complete
+
+
+class Pauses:
+    """Lock-step: finds the ticks before which the robot stood still, since nobody had asked for a command.
+
+    Nothing else tells of a new episode in time: its announcement may overtake the tick before it or not.
+
+    Args:
+        gap_s: so long a step from one stamp to the next is a pause.
+    """
+
+    def __init__(self, gap_s: float) -> None:
+        self._gap_ns = round(gap_s * 1e9)
+        self._last_ns: int | None = None
+
+    def is_over(self, stamp_ns: int) -> bool:
+        """Whether this tick is the first one behind a pause; time that goes backwards is one too."""
+        before_ns, self._last_ns = self._last_ns, stamp_ns
+        return before_ns is not None and not 0 <= stamp_ns - before_ns <= self._gap_ns
 
 
 class Latencies:

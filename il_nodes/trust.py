@@ -3,6 +3,9 @@
 Pure logic. ``now_s`` is a monotonic clock (in lock-step: the tick's stamp), ``clock_ns`` is the robot's clock, the one
 that header stamps are on. An age is what the stamps say on arrival plus what the monotonic clock says since then, so a
 robot clock that pauses or jumps cannot keep an old proposal young.
+
+Silence is watched from the moment on at which a process that had proposed should have proposed again: since its last
+proposal or abstention, since the episode began, or since the policy was enabled.
 """
 
 from __future__ import annotations
@@ -14,10 +17,11 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from il_nodes.decision import Reason
+from il_nodes.unsafe_monitor import UnsafeMonitor
 from models.contract import Contract, GateSpec
 from models.data import Action, FloatArray, Proposal
 
-__all__ = ["SILENCE_S", "PolicyTrust", "Received", "UnsafeMonitor"]
+__all__ = ["SILENCE_S", "PolicyTrust", "Received"]
 
 #: Seconds without one valid proposal after which a policy counts as hung and stays away until it is enabled again:
 #: many missed ticks at any rate, and longer than a busy laptop stalls.
@@ -29,7 +33,6 @@ SETTLE_PROPOSALS = 3
 FUTURE_PERIODS = 1.5
 #: Ages are differences of large floats, and limits are often whole ticks: an age of exactly the limit must pass.
 ROUNDING_S = 1e-6
-_BEGINNING_OF_TIME_NS = -(2**63)
 
 Message = TypeVar("Message", Action, Proposal)
 
@@ -56,37 +59,6 @@ class Received(Generic[Message]):
         return self.age_s(now_s) > limit_s + ROUNDING_S
 
 
-class UnsafeMonitor:
-    """Threshold with hysteresis and a minimum dwell on ``unsafe_probability``.
-
-    On above ``threshold`` (or if it is no probability at all: NaN, below 0, above 1); off again at or below
-    ``threshold - hysteresis``, ``dwell_s`` after it went on at the earliest. So the policy loses control at most
-    ``1 / dwell_s`` times a second, however the classifier chatters.
-    """
-
-    def __init__(self, threshold: float, hysteresis: float, dwell_s: float) -> None:
-        self.threshold = threshold
-        self._release = threshold - hysteresis
-        self._dwell_s = dwell_s
-        self._since_s = -math.inf
-        self.reason: Reason | None = None
-
-    def update(self, probability: float, now_s: float) -> None:
-        """Take in one proposal's probability."""
-        valid = 0.0 <= probability <= 1.0
-        if valid and probability <= self.threshold:
-            if probability <= self._release and now_s - self._since_s >= self._dwell_s:
-                self.reason = None
-            return
-        if self.reason is None:
-            self._since_s = now_s
-        self.reason = Reason.UNSAFE if valid else Reason.UNSAFE_INVALID
-
-    def reset(self) -> None:
-        """Forget what it saw."""
-        self._since_s, self.reason = -math.inf, None
-
-
 class PolicyTrust:
     """Collects proposals and says, on every tick, why the policy may not drive.
 
@@ -95,6 +67,12 @@ class PolicyTrust:
         enabled: whether the policy may drive from the start on.
         unsafe_threshold: in [0, 1].
         silence_s: see :data:`SILENCE_S`.
+
+    Attributes:
+        newest: the newest valid proposal of this episode.
+        latch: what keeps the policy away until it is enabled.
+        human: whether a human holds the robot.
+        crowded: whether more than one process proposes; nobody could say whose proposal is followed.
     """
 
     def __init__(self, contract: Contract, *, enabled: bool, unsafe_threshold: float, silence_s: float) -> None:
@@ -108,18 +86,24 @@ class PolicyTrust:
         self.unsafe = UnsafeMonitor(unsafe_threshold, spec.hysteresis, spec.dwell_s)
         self.latch: Reason | None = None if enabled else Reason.DISABLED
         self.human = False
-        self._armed = False
-        self.restart()
+        self.crowded = False
+        self._known = False
+        self._trusted = False
+        self._silent_since_s: float | None = None
+        self.restart(None)
 
-    def restart(self, begin_ns: int = _BEGINNING_OF_TIME_NS) -> None:
+    def restart(self, due_s: float | None, begin_ns: float = -math.inf) -> None:
         """Forget every proposal and what was concluded from it (new episode, clock jump). Latches stay.
 
         So does that there was a proposal at all: a process that is replaced between two episodes is replaced.
 
         Args:
+            due_s: since when the policy has to propose; ``None``: it may be silent, as between two episodes.
             begin_ns: proposals stamped before it come from before, and change nothing when they arrive.
         """
         self._begin_ns = begin_ns
+        self._watch(due_s)
+        self._abstained_ns = -math.inf
         self.newest: Received[Proposal] | None = None
         self.unsafe.reset()
         self._trouble: Reason | None = Reason.PROPOSAL_MISSING
@@ -134,11 +118,16 @@ class PolicyTrust:
         if proposal.stamp_ns < self._begin_ns:
             return Reason.PROPOSAL_STALE  # it was on its way when the episode began: no fault of the policy
         refusal = self._refusal(proposal, clock_ns)
+        if refusal is Reason.PROPOSAL_ABSTAINED:
+            self._abstained_ns = proposal.stamp_ns
+            if self._silent_since_s is not None:
+                self._silent_since_s = now_s
         if refusal is not None:
             self.refuse(refusal)
             return refusal
         self.newest = Received.at(proposal, clock_ns, now_s)
-        self._armed = True
+        self._silent_since_s, self._known = now_s, True
+        self._trusted = self._trusted or not self.crowded
         self._to_settle = max(0, self._to_settle - 1)
         if self._to_settle == 0:
             self._trouble = None
@@ -154,26 +143,28 @@ class PolicyTrust:
             return Reason.PROPOSAL_MISMATCH
         if proposal.actions.shape[1] != len(self._names):
             return Reason.PROPOSAL_MISMATCH
-        if not np.isfinite(proposal.actions).all():
+        abstains = bool(np.isnan(proposal.actions).all())
+        if not (abstains or np.isfinite(proposal.actions).all()):
             return Reason.PROPOSAL_NOT_FINITE
         ahead_s = (proposal.stamp_ns - clock_ns) * 1e-9
         if ahead_s > FUTURE_PERIODS * self._period_s:
             return Reason.PROPOSAL_FUTURE
         if -ahead_s > self._max_age_s + ROUNDING_S:
             return Reason.PROPOSAL_STALE
-        return self._order_refusal(proposal.stamp_ns)
+        before_ns = -math.inf if self.newest is None else self.newest.message.stamp_ns
+        if abstains:
+            # It may be stamped later than the observation of the proposal behind it, so it only bounds its own kind.
+            before_ns = max(before_ns, self._abstained_ns)
+        if proposal.stamp_ns <= before_ns:
+            return Reason.PROPOSAL_REPEATED if proposal.stamp_ns == before_ns else Reason.PROPOSAL_BACKWARDS
+        return Reason.PROPOSAL_ABSTAINED if abstains else None
 
-    def _order_refusal(self, stamp_ns: int) -> Reason | None:
-        if self.newest is None or stamp_ns > self.newest.message.stamp_ns:
-            return None
-        return Reason.PROPOSAL_REPEATED if stamp_ns == self.newest.message.stamp_ns else Reason.PROPOSAL_BACKWARDS
-
-    def enable(self) -> bool:
+    def enable(self, now_s: float) -> bool:
         """Let the policy drive once it proposes; False while a human holds the robot."""
-        if self.human:
-            return False
-        self.latch, self._armed = None, False
-        return True
+        if not self.human:
+            self.latch, self._trusted = None, False
+            self._watch(now_s)
+        return not self.human
 
     def disable(self) -> None:
         """Keep the policy away until it is enabled."""
@@ -185,7 +176,8 @@ class PolicyTrust:
 
     def policy_restarted(self) -> None:
         """The process that proposed is gone or is another one: latch, if it had been trusted."""
-        if self._armed and self.latch is None:
+        self._known, self._silent_since_s = False, None
+        if self._trusted and self.latch is None:
             self.latch = Reason.POLICY_RESTARTED
 
     # -- what comes out -------------------------------------------------------------------------------------------
@@ -195,13 +187,16 @@ class PolicyTrust:
         self._watch_silence(now_s)
         if self.latch is Reason.DISABLED:
             return self.latch
-        if self.newest is not None and self.newest.is_older(max(self._max_age_s, 1.5 * self._period_s), now_s):
+        if self.crowded:
+            self._distrust(Reason.SECOND_POLICY)
+        # An abstention says more than that the last proposal grows old.
+        if self._trouble is not Reason.PROPOSAL_ABSTAINED and self._is_overdue(now_s):
             self._distrust(Reason.PROPOSAL_STALE)
         return self._trouble or self.unsafe.reason or self.latch or self._benched(now_s) or self._used_up(now_s)
 
     def expected(self, now_s: float) -> bool:
         """Whether the next command should wait for the policy's next proposal: nothing speaks against it yet."""
-        return not (self._trouble or self.unsafe.reason or self.latch or self._benched(now_s))
+        return not (self.crowded or self._trouble or self.unsafe.reason or self.latch or self._benched(now_s))
 
     def action(self, now_s: float) -> tuple[int, FloatArray, int]:
         """Stamp, row values ``(dims,)`` and row of the newest proposal; only when ``withheld`` is ``None``."""
@@ -216,13 +211,20 @@ class PolicyTrust:
             self._limited_in_a_row = 0
             self._benched_until_s = now_s + self._dwell_s
 
+    def _is_overdue(self, now_s: float) -> bool:
+        """Whether the next proposal should have come, with half a period of grace."""
+        limit_s = max(self._max_age_s, 1.5 * self._period_s)
+        return self.newest is not None and self.newest.is_older(limit_s, now_s)
+
     def _distrust(self, reason: Reason) -> None:
         self._trouble, self._to_settle = reason, SETTLE_PROPOSALS
 
+    def _watch(self, since_s: float | None) -> None:
+        """Count silence from ``since_s``, if there is a process that has proposed and could be silent."""
+        self._silent_since_s = since_s if self._known else None
+
     def _watch_silence(self, now_s: float) -> None:
-        if not self._armed or self.latch is not None or self.newest is None:
-            return
-        if now_s - self.newest.received_s > self._silence_s:
+        if self.latch is None and self._silent_since_s is not None and now_s - self._silent_since_s > self._silence_s:
             self.latch = Reason.POLICY_SILENT
 
     def _benched(self, now_s: float) -> Reason | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +10,40 @@ import numpy as np
 
 from il_nodes.decision import Decision, Driver, Reason
 from il_nodes.gate import Gate
-from models.contract import Contract, load_contract
+from models.contract import Contract, load_contract, parse_contract
 from models.data import Action, Proposal
 
-__all__ = ["CONTRACT", "CRUISE", "NAMES", "PERIOD_NS", "REPOSITORY", "Robot", "contract", "driven_by_policy"]
+__all__ = ["ARM", "CONTRACT", "CRUISE", "NAMES", "PERIOD_NS", "REPOSITORY", "Robot", "contract", "driven_by_policy"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONTRACT = load_contract(REPOSITORY / "contracts" / "driving.yaml")
 NAMES = CONTRACT.action_names
+#: An elbow that a halt holds in place, on a base that it stops.
+ARM = parse_contract("""
+robot_type: arm_on_wheels
+fps: 20
+observations:
+  observation.state:
+    channel: {topic: /joint_states, type: sensor_msgs/msg/JointState}
+    align: {strategy: hold, timeline: header}
+    select: [velocity.elbow, position.elbow]
+    apply: [rad2deg]
+actions:
+  action:
+    - channel: {topic: /elbow/command, type: sensor_msgs/msg/JointState}
+      align: {strategy: hold, timeline: header}
+      select: [position.elbow]
+    - channel: {topic: /cmd_vel, type: geometry_msgs/msg/TwistStamped}
+      align: {strategy: hold, timeline: header}
+      select: [twist.linear.x]
+limits:
+  action:
+    position.elbow: {min: -2, max: 2, rate: 2, unit: rad}
+    twist.linear.x: {min: -0.5, max: 0.5, rate: 1}
+gate:
+  expert: {topic: [/expert/elbow, /expert/cmd_vel]}
+  halt: {ramp: 0.5, stop: hold}
+""")
 PERIOD_NS = 50_000_000
 #: In tests without a hand-over in question the robot has been driven at this command, far inside every limit.
 CRUISE = (0.4, 0.1)
@@ -52,11 +79,15 @@ class Robot:
         *rows: tuple[float, ...],
         unsafe: float = 0.0,
         stamp_ns: int | None = None,
-        names: tuple[str, ...] = NAMES,
     ) -> Reason | None:
         actions = np.array(rows or (CRUISE,), np.float32)
         stamp = self.clock_ns if stamp_ns is None else stamp_ns
+        names = self.gate.contract.action_names
         return self.gate.offer_proposal(Proposal(stamp, actions, unsafe, names), self.clock_ns, self.now_s)
+
+    def abstain(self, stamp_ns: int | None = None) -> Reason | None:
+        """A policy that is alive and cannot answer: nothing but NaN."""
+        return self.propose((math.nan,) * len(NAMES), unsafe=math.nan, stamp_ns=stamp_ns)
 
     def decide(self) -> Decision:
         return self.gate.decide(self.clock_ns, self.now_s)

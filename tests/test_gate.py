@@ -45,6 +45,21 @@ def test_expert_drives_while_the_policy_is_disabled() -> None:
     assert not robot.gate.expects_policy(robot.now_s)
 
 
+def test_a_new_gate_lets_no_policy_drive() -> None:
+    """Whoever makes a gate has to say so in so many words."""
+    assert Gate(CONTRACT).latched is Reason.DISABLED
+
+
+def test_what_is_sound_is_not_counted_as_refused() -> None:
+    robot = driven_by_policy()
+    robot.step(unsafe=0.9)
+    assert {name: count for name, count in robot.gate.counts.items() if count} == {
+        "ticks.policy": 1,
+        "ticks.expert": 1,
+        "handovers": 1,
+    }
+
+
 def test_no_proposal_ever_leaves_the_expert_driving() -> None:
     decision = Robot().step(unsafe=None)
     assert (decision.source, decision.reason) == (Driver.EXPERT, Reason.PROPOSAL_MISSING)
@@ -210,7 +225,50 @@ def test_a_clock_that_trembles_is_not_reset() -> None:
     """Up to one period backwards is the noise of a clock that comes in messages."""
     robot = driven_by_policy()
     now_s = robot.now_s + 0.01
-    assert robot.gate.decide(robot.clock_ns - PERIOD_NS + 1, now_s).source is Driver.POLICY
+    assert robot.gate.decide(robot.clock_ns - PERIOD_NS, now_s).source is Driver.POLICY
+    slow = driven_by_policy(replace(CONTRACT, fps=0.5))
+    assert slow.gate.decide(slow.clock_ns - 2 * 10**9, slow.now_s).source is Driver.POLICY
+    assert slow.gate.decide(slow.clock_ns - 4 * 10**9 - 1, slow.now_s).reason is Reason.EXPERT_MISSING
+
+
+def test_a_monotonic_clock_that_goes_back_alone_starts_anew() -> None:
+    robot = driven_by_policy()
+    decision = robot.gate.decide(robot.clock_ns, robot.now_s - 0.001)
+    assert (decision.source, decision.reason) == (Driver.HALT, Reason.EXPERT_MISSING)
+
+
+def test_an_episode_that_begins_before_all_else_counts() -> None:
+    """The latched announcement is there before the first message: what is older than it must not drive."""
+    robot = Robot()
+    robot.gate.start_episode(robot.clock_ns)
+    robot.tick += 1
+    assert robot.propose(stamp_ns=robot.clock_ns - PERIOD_NS - 1) is Reason.PROPOSAL_STALE
+    assert robot.propose(stamp_ns=robot.clock_ns - PERIOD_NS) is None, "the episode's own first frame"
+    robot.gate.end_episode()
+    assert robot.propose() is None
+
+
+def test_a_robot_clock_that_leaps_back_again_and_again_does_not_prolong_a_halt() -> None:
+    """FAULTS 28: the halt is on the monotonic clock. On that one going back too (lock-step), it begins anew."""
+    robot = Robot(policy_enabled=False)
+    for _ in range(30):
+        robot.tick += 1
+        robot.expert((6.0, 0.0))
+        robot.decide()
+    now_s = robot.now_s + 0.5
+    speeds = []
+    for tick in range(20):
+        robot.gate.decide(10**12, now_s + 0.05 * tick)
+        speeds.append(float(robot.gate.decide(-tick * 10**9, now_s + 0.05 * tick).command[0]))
+    assert speeds == pytest.approx([6.0 - 0.3 * (tick + 1) for tick in range(20)], abs=1e-5)
+    assert speeds[-1] == 0.0
+    robot.tick = 10
+    robot.expert((0.5, 0.0))
+    robot.decide()
+    robot.tick = 20
+    assert robot.decide().command[0] == pytest.approx(0.5 - 0.5 / 20, abs=1e-6)
+    robot.tick = 2
+    assert robot.decide().command[0] == pytest.approx((0.5 - 0.5 / 20) * 0.95, abs=1e-6)
 
 
 def test_a_jump_forward_makes_only_what_is_old_stale() -> None:

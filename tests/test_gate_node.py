@@ -7,95 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
+from gate_stage import CONTRACT, CONTROL, PERIOD_S, Stage, values
 from gated_robot import REPOSITORY
 from ros_processes import NodeProcess, RosEnvironment
 
 pytestmark = pytest.mark.ros
-
-CONTRACT = REPOSITORY / "contracts" / "driving.yaml"
-PERIOD_S = 0.05
-
-
-def values(status: Any) -> dict[str, str]:
-    return {pair.key: pair.value for pair in status.values}
-
-
-class Stage:
-    """One gate, the expert's seat, and everything that comes out of the gate."""
-
-    def __init__(self, ros: RosEnvironment, **params: object) -> None:
-        from diagnostic_msgs.msg import DiagnosticArray
-        from geometry_msgs.msg import TwistStamped
-        from std_srvs.srv import SetBool
-        from trajectory_msgs.msg import JointTrajectory
-
-        from il_nodes.qos import RELIABLE
-
-        self.ros, self.request = ros, SetBool.Request
-        self.gate = ros.spawn_node("gate", {"contract": str(CONTRACT), **params})
-        self.commands: list[Any] = ros.collect("/cmd_vel", TwistStamped)
-        self.arrivals_s: list[float] = []
-        ros.probe.create_subscription(
-            TwistStamped, "/cmd_vel", lambda _: self.arrivals_s.append(time.monotonic()), RELIABLE
-        )
-        self.decisions: list[Any] = ros.collect("/gate/decision", DiagnosticArray)
-        self.diagnostics: list[Any] = ros.collect("/diagnostics", DiagnosticArray)
-        self.expert = ros.probe.create_publisher(TwistStamped, "/expert/cmd_vel", RELIABLE)
-        self.proposals = ros.probe.create_publisher(JointTrajectory, "/policy/proposal", RELIABLE)
-        self.enable = ros.probe.create_client(SetBool, "/gate/enable_policy")
-        self.takeover = ros.probe.create_client(SetBool, "/gate/takeover")
-        self.speed, self.steady, self.propose = 0.5, True, False
-        self.unsafe, self.row = 0.1, (1.0, 0.5)
-        ros.probe.create_timer(PERIOD_S, self.tick)
-        ros.wait_until(
-            lambda: self.expert.get_subscription_count() and self.decisions, 10.0, "the gate's first decision"
-        )
-
-    def tick(self) -> None:
-        """One tick of a robot: the expert answers, and the policy where the test wants one."""
-        if self.steady:
-            self.send(time.time_ns())
-
-    def send(self, stamp_ns: int) -> None:
-        from geometry_msgs.msg import TwistStamped
-
-        from il_nodes.ros import ns_to_stamp
-        from tests.proposer import proposal_message
-
-        command = TwistStamped()
-        command.header.stamp = ns_to_stamp(stamp_ns)
-        command.twist.linear.x = self.speed
-        self.expert.publish(command)
-        if self.propose:
-            self.proposals.publish(proposal_message(stamp_ns, (self.row,), self.unsafe))
-
-    def call(self, client: Any, on: bool) -> Any:
-        self.until("the gate's services", client.service_is_ready)
-        future = client.call_async(self.request(data=on))
-        self.ros.wait_until(future.done, 5.0, "the service's answer")
-        return future.result()
-
-    @property
-    def last(self) -> dict[str, str]:
-        return values(self.decisions[-1].status[0])
-
-    def until(self, what: str, condition: Callable[[], object], timeout_s: float = 5.0) -> None:
-        self.ros.wait_until(condition, timeout_s, what)
-
-    def until_driver(self, source: str, reason: str = "", timeout_s: float = 5.0) -> None:
-        self.until(
-            f"{source} drives {reason}; last: {self.last}",
-            lambda: self.last["source"] == source and self.last["reason"].startswith(reason),
-            timeout_s,
-        )
-
-    def diagnostic(self, name: str) -> Any:
-        """Newest status of that name."""
-        return next(s for array in reversed(self.diagnostics) for s in array.status if s.name == name)
 
 
 def test_expert_policy_hang_and_return(ros_environment: RosEnvironment) -> None:
@@ -184,7 +102,7 @@ def test_bad_proposals_takeover_halt_and_sigterm(ros_environment: RosEnvironment
     assert refuses_a_looser_threshold(stage)
     rival = ros_environment.probe.create_publisher(type(stage.commands[0]), "/cmd_vel", 10)
     stage.until_driver("halt", "second_publisher")
-    stage.until("an error", lambda: "second_publisher" in stage.diagnostic("gate: gate").message)
+    stage.until("an error", lambda: stage.says("gate: gate", "second_publisher"))
     assert stage.diagnostic("gate: gate").level == b"\x02"
     ros_environment.probe.destroy_publisher(rival)
 
@@ -213,7 +131,9 @@ def test_a_second_publisher_is_refused_unless_the_gate_only_watches(ros_environm
     from geometry_msgs.msg import TwistStamped
 
     ros_environment.probe.create_publisher(TwistStamped, "/cmd_vel", 10)
-    refused = ros_environment.spawn_node("gate", {"contract": str(CONTRACT)}, arguments=["-r", "__node:=second"])
+    refused = ros_environment.spawn_node(
+        "gate", {"contract": str(CONTRACT), "enable_control": True}, arguments=["-r", "__node:=second"]
+    )
     stage = Stage(ros_environment, enable_control=False)
     stage.until_driver("expert", "policy_disabled")
     stage.until("the gate to refuse", lambda: refused.returncode is not None, 10.0)
@@ -240,7 +160,7 @@ def test_lock_step_decides_once_a_tick_and_alike_twice(ros_environment: RosEnvir
 
     ros = ros_environment
     params = {
-        "contract": str(CONTRACT),
+        **CONTROL,
         "lock_step": True,
         "wait_for": ["expert", "policy"],
         "enable_policy": True,

@@ -47,6 +47,20 @@ def test_limits_broken_again_and_again_hand_over(wish: tuple[tuple[float, float]
     assert sources[broken + 10 : broken + 13] == [Driver.POLICY] * 3, "the count goes on where it was"
 
 
+def test_each_time_on_the_bench_takes_a_full_count() -> None:
+    """The count begins at nothing, at the start and after every bench, and the bench ends with the dwell time."""
+    robot = Robot(contract(limited_after_ticks=2))
+    robot.tick = 198
+    drivers = []
+    for _ in range(15):
+        robot.tick += 1
+        robot.expert()
+        robot.propose((9.0, 0.0))
+        drivers.append(robot.decide().source)
+    # Ticks 199 and 200, where the dwell of half a second begins; 210 ends it to the last bit.
+    assert drivers == [Driver.POLICY] * 2 + [Driver.EXPERT] * 9 + [Driver.POLICY] * 2 + [Driver.EXPERT] * 2
+
+
 def test_a_hand_over_in_between_is_no_step_of_the_policy() -> None:
     """Only two wishes on consecutive ticks are a step; what the policy wanted before the expert drove is past."""
     robot = driven_by_policy(contract(limited_after_ticks=1))
@@ -73,6 +87,17 @@ def test_what_counts_as_too_fast() -> None:
 
     assert [too_fast(0.5, 0.05), too_fast(-0.5, 0.05), too_fast(0.5, 0.01), too_fast(1.0, 0.1)] == [False] * 4
     assert [too_fast(0.51, 0.05), too_fast(-0.51, 0.05), too_fast(1.02, 0.1)] == [True] * 3
+
+
+def test_rounding_is_not_too_fast() -> None:
+    """A thousandth of the step and a millionth (5.105e-5 here): steps are differences of float32."""
+    slow = replace(CONTRACT, limits=tuple(replace(limit, rate=1e-3) for limit in CONTRACT.limits))
+    limiter, zero = CommandLimiter(slow), np.zeros(2, np.float32)
+
+    def too_fast(change: float) -> bool:
+        return limiter.exceeds_rate(zero, np.array([change, 0.0], np.float32), 0.05)
+
+    assert [too_fast(5.08e-5), too_fast(5.13e-5)] == [False, True]
 
 
 def test_now_and_then_a_limit_is_forgiven_and_zero_turns_the_count_off() -> None:
@@ -117,6 +142,16 @@ def test_a_dimension_without_a_rate_limit() -> None:
         assert limiter.limit(np.array([8.0, 2.5], np.float32), 1.0).values.tolist() == [8.0, 2.5]
 
 
+def test_no_time_at_all_counts_as_a_billionth_of_a_second() -> None:
+    """The largest rate that a contract may have, twice in one instant: the step stays finite and small."""
+    fast = replace(CONTRACT, limits=tuple(replace(limit, rate=1e9) for limit in CONTRACT.limits))
+    limiter = CommandLimiter(fast)
+    limiter.limit(np.zeros(2, np.float32), 1.0)
+    assert limiter.limit(np.array([8.0, 0.0], np.float32), 1.0).values[0] == pytest.approx(1.0)
+
+
 def test_halt_ramp_is_a_line_between_its_ends() -> None:
     ramp = HaltRamp(np.array([4.0], np.float32), np.array([0.0], np.float32), 10.0, 2.0)
     assert [float(ramp.wish(now)[0]) for now in (9.0, 10.0, 10.5, 12.0, 99.0)] == [4.0, 4.0, 3.0, 0.0, 0.0]
+    steep = HaltRamp(np.array([1e8], np.float32), np.array([0.25], np.float32), 10.0, 2.0)
+    assert steep.wish(12.0)[0] == 0.25, "the end of a ramp is the stop command to the last bit"

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from il_nodes.pacing import Latencies, LockStepBarrier, TickGrid
+from il_nodes.pacing import DEADLINE_PERIODS, Latencies, LockStepBarrier, Pauses, TickGrid
 
 
 def commands_of(stamps_ms: list[float]) -> list[float]:
@@ -36,6 +36,31 @@ def test_a_grid_survives_a_reset_clock_but_no_old_stamp() -> None:
     assert grid.is_due(150_000_000)
 
 
+def test_the_next_tick_is_due_half_a_period_later() -> None:
+    """To the nanosecond, for a period that is no fraction of a second too; a stamp on the boundary is a tick."""
+    for period_ns in (50_000_000, 2_000_000_002):
+        grid = TickGrid(period_ns * 1e-9)
+        grid.answered(0)
+        assert [grid.is_due(period_ns // 2 + late_ns) for late_ns in (-1, 0)] == [False, True]
+        grid.answered(period_ns // 2)
+        assert [grid.is_due(3 * period_ns // 2 + late_ns) for late_ns in (-1, 0)] == [False, True]
+
+
+def test_ten_periods_back_are_another_time_line() -> None:
+    """There the grid begins anew at once: the stamp that showed it is a tick, and the same tick is no second one."""
+    grid = TickGrid(0.05)
+    grid.answered(10_000_000_000)
+    due_ns = 10_025_000_000
+    assert [grid.is_due(due_ns - 500_000_000 + late_ns) for late_ns in (0, -1)] == [False, True]
+    grid.answered(0)
+    assert [grid.is_due(stamp_ns) for stamp_ns in (10_000_000, 50_000_000)] == [False, True]
+
+
+def test_half_a_period_of_grace() -> None:
+    """Less would answer late frames with old commands, more would leave the robot without one for two ticks."""
+    assert DEADLINE_PERIODS == 1.5
+
+
 def test_a_barrier_opens_once_all_answered_one_stamp() -> None:
     """Lock-step: exactly one decision a tick, in whatever order the answers come."""
     barrier: LockStepBarrier[str] = LockStepBarrier(["expert", "policy"])
@@ -49,9 +74,24 @@ def test_a_barrier_opens_once_all_answered_one_stamp() -> None:
     assert barrier.answer("policy", 1, "p1") == {"expert": "e1", "policy": "p1"}
 
 
+def test_a_pause_is_found_at_its_first_tick() -> None:
+    """Lock-step: exactly the gap is none yet, and neither is the very first tick or the same stamp again."""
+    pauses = Pauses(0.5)
+    steps_ms = [1000, 1050, 1050, 1550, 2051, 2101, 2100, 2600]
+    assert [pauses.is_over(ms * 1_000_000) for ms in steps_ms] == [False] * 4 + [True, False, True, False]
+    exact = Pauses(2.0)
+    assert [exact.is_over(stamp) for stamp in (0, 2_000_000_000, 4_000_000_001)] == [False, False, True]
+
+
 def test_latencies() -> None:
     latencies = Latencies(size=3)
     assert math.isnan(latencies.percentile_ms(50))
     for value in (9.0, 0.001, 0.002, 0.003):
         latencies.add(value)
     assert latencies.percentile_ms(50) == pytest.approx(2.0)
+    usual = Latencies()
+    for value in (9.0, *[0.001] * 999):
+        usual.add(value)
+    assert usual.percentile_ms(100) == 9e3
+    usual.add(0.001)
+    assert usual.percentile_ms(100) == 1.0, "more than a thousand are kept"

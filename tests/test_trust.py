@@ -9,8 +9,8 @@ import pytest
 from gated_robot import CONTRACT, CRUISE, NAMES, PERIOD_NS, Robot, contract, driven_by_policy
 
 from il_nodes.decision import Driver, Reason
-from il_nodes.gate import accepted_threshold
-from il_nodes.trust import SETTLE_PROPOSALS, UnsafeMonitor
+from il_nodes.trust import SETTLE_PROPOSALS, Received
+from il_nodes.unsafe_monitor import UnsafeMonitor, accepted_threshold
 from models.data import Proposal
 from models.errors import DeploymentError
 
@@ -61,6 +61,7 @@ def test_a_stamp_slightly_ahead_of_the_clock_is_no_future() -> None:
     robot = Robot()
     robot.tick += 1
     assert robot.propose(stamp_ns=robot.clock_ns + PERIOD_NS) is None
+    assert robot.propose(stamp_ns=robot.clock_ns + 3 * PERIOD_NS // 2) is None, "the limit itself"
 
 
 def test_unreadable_proposal_counts_as_a_bad_one() -> None:
@@ -80,6 +81,17 @@ def test_a_proposal_as_old_as_the_limit_is_accepted() -> None:
     assert robot.propose(*[CRUISE] * 9, stamp_ns=robot.clock_ns - 150_000_000) is None
     assert robot.propose(*[CRUISE] * 9, stamp_ns=robot.clock_ns - 149_000_000) is None
     assert robot.decide().source is Driver.POLICY
+
+
+def test_rounding_is_a_millionth_of_a_second() -> None:
+    """More would make limits soft, less would let a float decide."""
+    message = Proposal(0, np.zeros((1, 2), np.float32), 0.0, NAMES)
+    received = Received.at(message, 100_000_000, 50.0)
+    assert not received.is_older(0.1 - 0.8e-6, 50.0)
+    assert received.is_older(0.1 - 1.2e-6, 50.0)
+    assert received.age_s(49.0) == pytest.approx(0.1), "a clock that went back makes nothing younger"
+    assert received.age_s(50.25) == pytest.approx(0.35)
+    assert Received.at(message, -5, 50.0).age_s(50.0) == 0.0, "ahead of the clock is not older than now"
 
 
 def test_control_comes_back_only_after_some_good_proposals_in_a_row() -> None:
@@ -179,6 +191,10 @@ def test_hysteresis_and_dwell() -> None:
     monitor.update(0.9, 11.2)
     monitor.reset()
     assert monitor.reason is None
+    monitor.update(0.6, 20.0)
+    monitor.update(0.6, 20.25)
+    monitor.update(0.0, 20.5)
+    assert monitor.reason is None, "the dwell is over, and counts from the first alarm"
 
 
 def test_chatter_is_bounded() -> None:
@@ -205,6 +221,10 @@ def test_a_policy_that_falls_silent_while_unsafe_is_no_longer_merely_unsafe() ->
     assert robot.step(unsafe=None).reason is Reason.PROPOSAL_STALE
 
 
+def test_the_loosest_threshold_of_all() -> None:
+    assert accepted_threshold(CONTRACT, 1.0, allow_looser=True) == 1.0
+
+
 @pytest.mark.parametrize(("wanted", "expected"), [(None, 0.5), (0.2, 0.2), (0.5, 0.5), (0.0, 0.0)])
 def test_stricter_thresholds_are_accepted(wanted: float | None, expected: float) -> None:
     assert accepted_threshold(CONTRACT, wanted) == expected
@@ -212,14 +232,23 @@ def test_stricter_thresholds_are_accepted(wanted: float | None, expected: float)
 
 @pytest.mark.parametrize("wanted", [-0.1, 1.1, math.nan, math.inf])
 def test_a_threshold_that_is_no_probability_is_refused(wanted: float) -> None:
-    with pytest.raises(DeploymentError, match="no probability"):
+    with pytest.raises(DeploymentError) as caught:
         accepted_threshold(CONTRACT, wanted, allow_looser=True)
+    assert caught.value.problem == "unsafe_threshold is no probability"
+    assert str(caught.value.found) == str(wanted)
+    assert caught.value.expected == "0 to 1"
 
 
 def test_a_looser_threshold_needs_so_many_words() -> None:
     """FAULTS 30."""
-    with pytest.raises(DeploymentError, match="looser"):
+    with pytest.raises(DeploymentError) as caught:
         accepted_threshold(CONTRACT, 0.6)
+    assert str(caught.value).splitlines() == [
+        "unsafe_threshold would make the gate looser than the robot's contract",
+        "  found:    0.6",
+        "  expected: at most 0.5, the contract's gate.unsafe_threshold",
+        "  to do:    lower it, or set allow_looser_threshold: true if you mean it",
+    ]
     assert accepted_threshold(CONTRACT, 0.6, allow_looser=True) == 0.6
     robot = driven_by_policy(unsafe_threshold=0.3)
     assert robot.step(unsafe=0.35).reason is Reason.UNSAFE
@@ -259,6 +288,7 @@ def test_enabling_after_a_crash_does_not_count_the_silence_before() -> None:
     for _ in range(30):
         robot.step(unsafe=None)
     assert robot.gate.latched is Reason.POLICY_SILENT
+    robot.gate.policy_restarted()
     robot.gate.enable_policy()
     assert {robot.step(unsafe=None).latched for _ in range(30)} == {None}
     assert Driver.POLICY in {robot.step().source for _ in range(SETTLE_PROPOSALS)}

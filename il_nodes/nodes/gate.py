@@ -7,10 +7,12 @@ decide alike to the last byte.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,17 +25,19 @@ from trajectory_msgs.msg import JointTrajectory
 from il_nodes.action_channels import ActionChannels
 from il_nodes.codecs import decode_proposal, header_stamp_ns, import_message_class
 from il_nodes.command_guard import CommandGuard
+from il_nodes.connections import Connections
 from il_nodes.decision import Decision, Driver, Reason
 from il_nodes.diagnostics import diagnostic_array
-from il_nodes.gate import Gate, accepted_threshold
+from il_nodes.gate import Gate
+from il_nodes.gate_parameters import GateParameters
 from il_nodes.gate_status import GateReport, decision_status
-from il_nodes.pacing import DEADLINE_PERIODS, LockStepBarrier, TickGrid
+from il_nodes.measured_positions import MeasuredPositions
+from il_nodes.pacing import DEADLINE_PERIODS, LockStepBarrier, Pauses, TickGrid
 from il_nodes.qos import LATCHED, RELIABLE
 from il_nodes.ros import SHUTDOWN_TIMEOUT_S, UnderstudyNode, ns_to_stamp, qos_profile, run_node, stamp_to_ns
-from il_nodes.trust import SILENCE_S
-from models.contract import Contract, load_contract
+from models.contract import load_contract
 from models.data import Action, Proposal
-from models.errors import CodecError, DeploymentError
+from models.errors import CodecError
 
 __all__ = ["GateNode", "main"]
 
@@ -48,67 +52,77 @@ class GateNode(UnderstudyNode):
 
     def __init__(self) -> None:
         super().__init__("gate")
-        self._contract = load_contract(self._contract_path())
-        self._lock_step = self.parameter("lock_step", False, "answer once everybody in wait_for answered a stamp")
-        self._control = self.parameter("enable_control", True, "false: decide and report, but command nothing")
-        silence_s = self.parameter(
-            "policy_silence_s", SILENCE_S, "a policy silent for longer is kept away, s", minimum=0.1, maximum=10.0
-        )
+        self._told = GateParameters.declared(self)
+
+    def configure(self) -> None:
+        """Read the contract, make the topics; nobody is known, and nobody drives."""
+        told = self._told
+        self._contract = load_contract(told.contract_path())
         self._gate = Gate(
             self._contract,
-            policy_enabled=self.parameter("enable_policy", False, "false: the expert drives (recording)"),
-            unsafe_threshold=self._threshold(self._contract),
-            silence_s=silence_s,
+            policy_enabled=told.enable_policy,
+            unsafe_threshold=told.threshold(self._contract),
+            silence_s=told.policy_silence_s,
         )
         self._channels = ActionChannels(self._contract)
-        self._barrier: LockStepBarrier[Action | Proposal | None] = LockStepBarrier(self._wait_for())
+        self._measured = MeasuredPositions(self._contract)
+        self._barrier: LockStepBarrier[Action | Proposal | None] = LockStepBarrier(told.answering(self._contract))
+        self._pauses = Pauses(self._contract.memory.reset_gap_s)
         self._grid = TickGrid(self._contract.period_s)
-        self._report = GateReport(self._gate)
+        self._report = GateReport(self._gate, dry_run=not told.enable_control)
         self._latched = self._gate.latched
-        self._ending = False
+        self._ending = self._commanded = False
+        #: Seconds on the wall from one tick to the next.
+        self._period_s = self._contract.period_s / told.time_scale
         self._connect()
-        if self._gate.halt_duration_s > SHUTDOWN_TIMEOUT_S:
+        halt_s = self._gate.halt_duration_s / told.time_scale
+        if halt_s > SHUTDOWN_TIMEOUT_S:
             self.get_logger().warning(
-                f"by its rate limits the robot takes up to {self._gate.halt_duration_s:.1f} s to halt; told to end, "
+                f"by its rate limits the robot takes up to {halt_s:.1f} s to halt; told to end, "
                 f"this node has {SHUTDOWN_TIMEOUT_S:.0f} s for that, and then the robot's own watchdog must stop it"
             )
 
-    # -- parameters -----------------------------------------------------------------------------------------------
+    def activate(self) -> None:
+        """Look around, then drive."""
+        self._guard.begin()
+        self._gate.waiting = None if self._guard.is_clear() else Reason.DISCOVERY
+        self._gate.clear_fault()
+        self._commanded = False
+        self._report.active = True
+        self._deadline_s = time.monotonic() + self._period_s
+        self._sent_s = -math.inf
+        if not self._told.enable_control:
+            self.get_logger().warning("dry run: nothing is commanded; enable_control:=true commands the robot")
 
-    def _contract_path(self) -> str:
-        path = self.parameter("contract", "", "path of the robot contract (YAML)")
-        if not path:
-            raise DeploymentError("the gate needs a robot contract", fix="-p contract:=contracts/driving.yaml")
-        return path
-
-    def _threshold(self, contract: Contract) -> float:
-        wanted = self.parameter(
-            "unsafe_threshold", -1.0, "unsafe_probability above it gives the robot to the expert; -1: the contract's"
-        )
-        looser = self.parameter("allow_looser_threshold", False, "accept a threshold above the contract's")
-        return accepted_threshold(contract, None if wanted == -1.0 else wanted, allow_looser=looser)
-
-    def _wait_for(self) -> list[str]:
-        names = self.parameter("wait_for", ["expert"], "who must answer a stamp in lock-step: expert, policy")
-        if not names or not set(names) <= {"expert", "policy"}:
-            raise DeploymentError("parameter wait_for of the gate", found=names, expected="expert, policy, or both")
-        if "expert" in names and not self._contract.gate.expert_topics and self._lock_step:
-            raise DeploymentError("the gate is to wait for an expert that the contract does not have", found=names)
-        return names
+    def deactivate(self) -> None:
+        """Halt first, here and now; a robot that is never told to stop stops by its watchdog only."""
+        must_halt = self._must_halt
+        self._gate.raise_fault(Reason.DEACTIVATED)
+        if must_halt:
+            deadline_s = time.monotonic() + SHUTDOWN_TIMEOUT_S
+            self._tick(self._clock_ns(), time.monotonic(), None)
+            while not self._gate.is_stopped and time.monotonic() < deadline_s:
+                time.sleep(self._period_s)
+                self._tick(self._clock_ns(), time.monotonic(), None)
+            self._flush()
+        self._report.active = False
+        self._gate.rest()
 
     # -- wiring ---------------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
         contract, sources = self._contract, self._contract.action_sources
         commanded = [self.resolve_topic_name(source.channel.topic) for source in sources]
-        self._guard = CommandGuard(self, commanded if self._control else (), contract.gate.proposal_topic)
+        self._guard = CommandGuard(
+            self, commanded if self._told.enable_control else (), contract.gate.proposal_topic, self._told.discovery_s
+        )
         self._outputs = [
             self.advertise(
                 source.channel.topic,
                 import_message_class(source.channel.type),
-                qos_profile(source.channel.qos, reliable=self._lock_step),
+                qos_profile(source.channel.qos, reliable=self._told.lock_step),
             )
-            for source in (sources if self._control else ())
+            for source in (sources if self._told.enable_control else ())
         ]
         self._decisions = self.advertise("~/decision", DiagnosticArray, RELIABLE)
         self.subscribe("/episode", Header, self._on_episode, LATCHED)
@@ -117,21 +131,31 @@ class GateNode(UnderstudyNode):
                 topic,
                 import_message_class(source.channel.type),
                 partial(self._on_expert, index),
-                qos_profile(source.channel.qos, reliable=self._lock_step),
+                qos_profile(source.channel.qos, reliable=self._told.lock_step),
                 raw=True,
             )
         self.subscribe(contract.gate.proposal_topic, JointTrajectory, self._on_proposal, RELIABLE, raw=True)
+        for topic, channel in self._measured.channels.items():
+            measures = partial(self._on_measurement, topic)
+            self.subscribe(topic, import_message_class(channel.type), measures, qos_profile(channel.qos), raw=True)
         self.create_service(SetBool, "~/enable_policy", self._on_enable_policy)
         self.create_service(SetBool, "~/takeover", self._on_takeover)
         self.diagnostics.add("gate", self._report.status)
         self.steady_timer(GRAPH_POLL_S, self._watch_graph)
-        self._deadline_s = time.monotonic() + contract.period_s
         self._late = self.create_guard_condition(self._after_deadline)
-        if not self._lock_step:
-            self._timer = self.steady_timer(contract.period_s, self._late.trigger)
+        if not self._told.lock_step:
+            self._timer = self.steady_timer(self._period_s, self._late.trigger)
+
+    @property
+    def connections(self) -> Connections:
+        """Not ready for a run before it may command the robot."""
+        known = super().connections
+        return replace(known, active=known.active and self._gate.waiting is None)
 
     def _watch_graph(self) -> None:
         shared = self._guard.shared_topics()
+        if self._gate.waiting is not None and self._guard.is_clear():
+            self._gate.waiting = None
         if shared and self._gate.fault is None:
             self._gate.raise_fault(Reason.SECOND_PUBLISHER)
             self.get_logger().error(f"halting: a second publisher on {', '.join(shared)}")
@@ -139,8 +163,14 @@ class GateNode(UnderstudyNode):
         elif not shared and self._gate.fault is Reason.SECOND_PUBLISHER:
             self._gate.clear_fault()
             self.get_logger().warning("the second publisher is gone; the expert may drive, the policy stays away")
-        if self._guard.proposer_left():
+        proposers, left = self._guard.proposers()
+        if left:
             self._gate.policy_restarted()
+        self._gate.note_proposers(proposers)
+        before, self._report.proposers = self._report.proposers, proposers
+        if proposers > 1 and proposers != before:
+            self.get_logger().error(f"{proposers} publishers of proposals; the policy is kept away until one is left")
+            self.diagnostics.publish()
 
     # -- what comes in --------------------------------------------------------------------------------------------
 
@@ -149,8 +179,16 @@ class GateNode(UnderstudyNode):
 
     def _on_episode(self, header: Any) -> None:
         # In lock-step this may overtake the tick before it or not, and both runs must decide alike.
-        if not self._lock_step:
-            self._gate.start_episode(stamp_to_ns(header.stamp))
+        if self._told.lock_step:
+            return
+        begin_or_end = self._gate.start_episode if header.frame_id else self._gate.end_episode
+        begin_or_end(stamp_to_ns(header.stamp))
+
+    def _on_measurement(self, topic: str, cdr: bytes) -> None:
+        try:
+            self._gate.place(self._measured.positions(topic, cdr))
+        except CodecError as error:
+            self._report.unreadable(error)
 
     def _on_expert(self, index: int, cdr: bytes) -> None:
         received_s, clock_ns = time.monotonic(), self._clock_ns()
@@ -159,40 +197,58 @@ class GateNode(UnderstudyNode):
         except CodecError as error:
             self._report.unreadable(error)
             return
-        if command is None:
+        if command is None or not self.is_active:
             return
-        if self._lock_step:
+        if self._told.lock_step:
             self._answer("expert", command.stamp_ns, command, received_s)
             return
-        refused = self._gate.offer_expert(command, clock_ns, received_s) is not None
-        if not refused and not self._gate.expects_policy(received_s) and self._grid.is_due(command.stamp_ns):
-            self._tick(clock_ns, received_s, command.stamp_ns)
+        now_s = received_s * self._told.time_scale
+        refused = self._gate.offer_expert(command, clock_ns, now_s) is not None
+        if not refused and not self._gate.expects_policy(now_s) and not self._is_backlog(command, clock_ns):
+            self._answer_if_due(command.stamp_ns, clock_ns, received_s)
+
+    def _is_backlog(self, command: Action, clock_ns: int) -> bool:
+        """Whether it has waited while this node had no CPU: old, and right behind another one's answer.
+
+        A burst of such commands is taken in and answered once, instead of one after the other.
+        """
+        is_old = clock_ns - command.stamp_ns > self._contract.period_s * 1e9
+        return is_old and time.monotonic() - self._sent_s < self._period_s / 2
+
+    def _answer_if_due(self, stamp_ns: int, clock_ns: int, received_s: float) -> None:
+        if self._grid.is_due(stamp_ns):
+            self._tick(clock_ns, received_s, stamp_ns)
 
     def _on_proposal(self, cdr: bytes) -> None:
+        if not self.is_active:
+            return
         received_s, clock_ns = time.monotonic(), self._clock_ns()
         try:
             proposal = decode_proposal(cdr)
         except CodecError as error:
             self._report.unreadable(error)
             proposal = None
-        if self._lock_step:
+        if self._told.lock_step:
             # Without even a stamp it answers no tick; the simulator then says who did not answer.
             with suppress(CodecError):
                 self._answer("policy", header_stamp_ns(cdr), proposal, received_s)
             return
-        awaited = self._gate.expects_policy(received_s)
+        now_s = received_s * self._told.time_scale
+        awaited = self._gate.expects_policy(now_s)
+        taken = False
         if proposal is None:
             self._gate.refuse_proposal(Reason.PROPOSAL_UNREADABLE)
         else:
-            self._gate.offer_proposal(proposal, clock_ns, received_s)
-        if proposal is not None and self._gate.expects_policy(received_s):
-            stamp_ns: int | None = proposal.stamp_ns
-        else:
+            taken = self._gate.offer_proposal(proposal, clock_ns, now_s) is None
+        stamp_ns: int | None = None
+        if not self._gate.expects_policy(now_s):
             # The expert's command was held back while the gate waited for this proposal; if it is not there yet, it
             # will be answered when it comes.
             stamp_ns = self._gate.expert_stamp_ns if awaited else None
-        if stamp_ns is not None and self._grid.is_due(stamp_ns):
-            self._tick(clock_ns, received_s, stamp_ns)
+        elif taken and proposal is not None:
+            stamp_ns = proposal.stamp_ns
+        if stamp_ns is not None:
+            self._answer_if_due(stamp_ns, clock_ns, received_s)
 
     def _answer(self, name: str, stamp_ns: int, message: Action | Proposal | None, received_s: float) -> None:
         """Lock-step: decide once all answers of a stamp are here. The stamp is the only clock."""
@@ -200,6 +256,8 @@ class GateNode(UnderstudyNode):
         if answers is None:
             return
         now_s = stamp_ns * 1e-9
+        if self._pauses.is_over(stamp_ns):
+            self._gate.rest()
         for answer in answers.values():
             if isinstance(answer, Action):
                 self._gate.offer_expert(answer, stamp_ns, now_s)
@@ -235,34 +293,40 @@ class GateNode(UnderstudyNode):
         """The timer ran out, and what had arrived meanwhile has been served: a guard runs after the subscriptions."""
         now_s = time.monotonic()
         # The timer's clock and this one round differently.
-        if now_s >= self._deadline_s - 1e-3:
+        if self.is_active and now_s >= self._deadline_s - 1e-3:
             self._report.deadlines += 1
-            self._report.overruns += now_s > self._deadline_s + self._contract.period_s / 2
             self._tick(self._clock_ns(), now_s, None)
 
     def _tick(self, clock_ns: int, received_s: float, stamp_ns: int | None) -> None:
         """Decide and send: for the message stamped ``stamp_ns``, or because time is up."""
-        decision = self._gate.decide(clock_ns, received_s)
+        self._report.overruns += time.monotonic() > self._deadline_s + self._period_s / 2
+        decision = self._gate.decide(clock_ns, received_s * self._told.time_scale)
         self._send(decision, received_s)
         if stamp_ns is not None:
             self._grid.answered(stamp_ns)
         elif decision.source is not Driver.HALT:
             self._grid.answered(decision.stamp_ns)
-        period_s, now_s = self._contract.period_s, time.monotonic()
-        next_s = (
-            now_s + DEADLINE_PERIODS * period_s if stamp_ns is not None else max(now_s, self._deadline_s + period_s)
-        )
+        period_s, now_s = self._period_s, time.monotonic()
+        self._sent_s = now_s
+        if stamp_ns is not None:
+            next_s = now_s + DEADLINE_PERIODS * period_s
+        else:
+            # On its own grid while time is up again and again; what was slept through is not caught up on.
+            following_s = self._deadline_s + period_s
+            next_s = following_s if following_s > now_s else now_s + period_s
         self._deadline_s = next_s
         self._timer.timer_period_ns = max(1, round((next_s - now_s) * 1e9))
         self._timer.reset()
 
     def _send(self, decision: Decision, received_s: float) -> None:
-        messages = self._channels.messages(decision.command, decision.stamp_ns) if self._control else []
-        for publisher, message in zip(self._outputs, messages, strict=True):
-            publisher.publish(message)
+        if self._told.enable_control and decision.sent:
+            messages = self._channels.messages(decision.command, decision.stamp_ns)
+            for publisher, message in zip(self._outputs, messages, strict=True):
+                publisher.publish(message)
+            self._commanded = True
         latency_s = time.monotonic() - received_s
         self._report.sent(decision, latency_s)
-        status = decision_status(decision, None if self._lock_step else latency_s)
+        status = decision_status(decision, None if self._told.lock_step else latency_s)
         self._decisions.publish(diagnostic_array(ns_to_stamp(decision.stamp_ns), {"gate": status}))
         if decision.latched is not self._latched:
             self._latched = decision.latched
@@ -270,9 +334,14 @@ class GateNode(UnderstudyNode):
 
     # -- the end --------------------------------------------------------------------------------------------------
 
+    @property
+    def _must_halt(self) -> bool:
+        """Whether the robot obeys this gate; in lock-step the robot's time ends with the gate."""
+        return self.is_active and self._commanded and not self._told.lock_step and not self._guard.refused
+
     def shutdown_gracefully(self) -> None:
-        """Ramp down to the stop command before the process ends; in lock-step the robot's time ends with the gate."""
-        self._ending = self._control and not self._lock_step and not self._guard.refused
+        """Ramp down to the stop command before the process ends."""
+        self._ending = self._must_halt
         if self._ending:
             self._gate.raise_fault(Reason.SHUTDOWN)
             self._tick(self._clock_ns(), time.monotonic(), None)
@@ -283,9 +352,12 @@ class GateNode(UnderstudyNode):
             return True
         if not self._gate.is_stopped:
             return False
+        self._flush()
+        return True
+
+    def _flush(self) -> None:
         for publisher in self._outputs:
             publisher.wait_for_all_acked(Duration(seconds=FLUSH_S))
-        return True
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -28,6 +28,12 @@ _QOS_CHOICES = {
 }
 _DTYPES = ("float32", "float64", "int32", "int64", "bool", "string", "video")
 
+_SENSOR_DATA = Qos(reliability="best_effort")
+"""Of an observation that says nothing else. REP-2003 has sensor data subscribed to best effort, which hears every
+publisher, reliable or not; a reliable subscription hears nothing from a driver that offers best effort."""
+_COMMAND = Qos()
+"""Of a command: reliable, as a plain rclpy publisher offers it, for each one counts."""
+
 _TOPIC = re.compile(r"(~/|/)?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 _TYPE = re.compile(r"([a-z][a-z0-9_]*)/(?:(msg)/)?([A-Za-z]\w*)", re.ASCII)
 _CODEC = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", re.ASCII)
@@ -64,7 +70,7 @@ def read_channel(reader: Reader, node: Node, types: TopicTypes, *, is_image: boo
     return Channel(
         topic=topic,
         type=message_type,
-        qos=_read_qos(reader, fields.get("qos")),
+        qos=_read_qos(reader, fields.get("qos"), _COMMAND if actions else _SENSOR_DATA),
         dtype=_read_dtype(reader, fields.get("dtype"), is_image, actions),
         decoder=decoder,
         encoder=_read_codec(reader, fields.get("encoder")),
@@ -81,12 +87,11 @@ def read_topic(reader: Reader, node: Node | None) -> str:
     return topic
 
 
-def _read_qos(reader: Reader, node: Node | None) -> Qos:
-    """Quality of service; what is not said has rclpy's defaults."""
+def _read_qos(reader: Reader, node: Node | None, default: Qos) -> Qos:
+    """Quality of service; each policy that is not named is that of ``default``."""
     if node is None or node.value is None:
-        return Qos()
+        return default
     fields = reader.mapping(node, (*_QOS_CHOICES, "depth"))
-    default = Qos()
     words = {
         key: reader.choice(fields.get(key), options, getattr(default, key)) for key, options in _QOS_CHOICES.items()
     }

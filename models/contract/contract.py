@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from models.contract.model import Channel, DimensionLimits, GateSpec, Memory, Source, Stream
 from models.data import FloatArray
@@ -76,8 +77,21 @@ class Contract:
 
     @cached_property
     def action_stop(self) -> FloatArray:
-        """``(dims,)`` the stop command in SI units, read-only; zeros where the contract has no limits."""
-        return self._limit_array([limit.stop for limit in self.limits], 0.0)
+        """``(dims,)`` the stop command in SI units, read-only; zeros where the contract has no limits.
+
+        Where :attr:`action_held` says so, a halt stays at the last position instead.
+        """
+        zeros = self.gate.halt_stop == "zeros"
+        stops = [min(max(0.0, one.minimum), one.maximum) if zeros else one.stop for one in self.limits]
+        return self._limit_array(stops, 0.0)
+
+    @cached_property
+    def action_held(self) -> npt.NDArray[np.bool_]:
+        """``(dims,)`` which dimensions stay where they are on a halt: the positions, if ``gate.halt.stop`` is hold."""
+        held = [one.is_position and self.gate.halt_stop == "hold" for one in self.limits]
+        array = np.array(held or [False] * len(self.action_names), dtype=np.bool_)
+        array.flags.writeable = False
+        return array
 
     @cached_property
     def hash(self) -> str:

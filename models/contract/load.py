@@ -10,7 +10,7 @@ from models.contract.contract import Contract
 from models.contract.model import GateSpec, Memory, Stream
 from models.contract.problems import Problems, nearest, one_of
 from models.contract.reader import Reader
-from models.contract.sections import GATE_KEYS, MEMORY_KEYS, read_gate, read_limits, read_memory
+from models.contract.sections import GATE_KEYS, MEMORY_KEYS, halt_stop, read_gate, read_limits, read_memory
 from models.contract.streams import SOURCE_KEYS, read_streams
 from models.contract.yaml_tree import MAX_BYTES, Node, read_yaml
 from models.errors import ContractError
@@ -97,7 +97,11 @@ def parse_contract(text: str, name: str = "<contract>") -> Contract:
         fps=fps,
         observations=observations,
         actions=actions,
-        limits=read_limits(reader, sections["limits"], sound) if sound and "limits" in sections else (),
+        limits=(
+            read_limits(reader, sections["limits"], sound, halt_stop(sections.get("gate")))
+            if sound and "limits" in sections
+            else ()
+        ),
         memory=read_memory(reader, sections["memory"]) if "memory" in sections else Memory(),
         gate=read_gate(reader, sections["gate"], sources) if "gate" in sections else GateSpec(),
         trigger=trigger,

@@ -18,6 +18,7 @@ __all__ = [
     "Channel",
     "DimensionLimits",
     "GateSpec",
+    "HaltStop",
     "Memory",
     "Qos",
     "Safety",
@@ -36,14 +37,16 @@ UNNAMED = "data"
 Strategy = Literal["hold", "asof", "drop"]
 Timeline = Literal["header", "receive"]
 Safety = Literal["none", "hold", "zeros"]
+HaltStop = Literal["limits", "zeros", "hold"]
 
 
 @dataclass(frozen=True)
 class Qos:
     """Quality of service of one channel, in the words that ``rclpy`` and ``ros2 topic`` use.
 
-    The defaults are those of a plain rclpy publisher or subscription. A reliable subscription hears nothing from a
-    best-effort publisher, so a camera driver that publishes best effort needs ``reliability: best_effort`` here.
+    The defaults are those of a plain rclpy publisher or subscription, and of a contract's commands. An observation
+    that says nothing is subscribed to best effort, as sensor data (REP-2003): that hears every publisher, whereas a
+    reliable subscription hears nothing from one that offers best effort.
     """
 
     reliability: str = "reliable"
@@ -178,6 +181,7 @@ class DimensionLimits:
         rate: largest change per second.
         unit: of the values, such as ``m/s``; ``rate`` is in this unit per second; empty where it was not declared.
         stop: the value of the stop command.
+        is_position: whether it is a place (m, rad) rather than a speed or a force, as far as unit or message say.
     """
 
     name: str
@@ -186,6 +190,7 @@ class DimensionLimits:
     rate: float
     unit: str = ""
     stop: float = 0.0
+    is_position: bool = False
 
 
 @dataclass(frozen=True)
@@ -218,6 +223,8 @@ class GateSpec:
         hysteresis: control comes back only below ``unsafe_threshold - hysteresis``.
         dwell_s: seconds for which a hand-over stays, at least.
         halt_ramp_s: a halt reaches the stop command within this many seconds, where the rate limits allow it.
+        halt_stop: what the stop command is: each limit's ``stop``, zero in every dimension, or ``hold``: positions stay
+            where they are, and the other dimensions go to their ``stop``.
         sync_tolerance_s: how far apart the stamps of one observation's sources may be.
         frozen_after_ticks: a sensor whose bytes stay the same for this many ticks counts as frozen; 0 turns it off.
         limited_after_ticks: as many commands in a row that had to be clamped hand control to the expert; 0: never.
@@ -232,6 +239,7 @@ class GateSpec:
     hysteresis: float = 0.1
     dwell_s: float = 0.5
     halt_ramp_s: float = 1.0
+    halt_stop: HaltStop = "limits"
     sync_tolerance_s: float = 0.05
     frozen_after_ticks: int = 10
     limited_after_ticks: int = 10

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 
 from models.contract.channels import read_topic
 from models.contract.contract import action_names
 from models.contract.messages import field_unit
-from models.contract.model import DimensionLimits, GateSpec, Memory, Source, Stream
+from models.contract.model import DimensionLimits, GateSpec, HaltStop, Memory, Source, Stream
 from models.contract.problems import nearest, one_of
 from models.contract.quantities import mixed_up
 from models.contract.reader import Reader
 from models.contract.units import UNIT_NAMES, Unit, parse_unit, rate_unit
 from models.contract.yaml_tree import Node
 
-__all__ = ["GATE_KEYS", "MEMORY_KEYS", "read_gate", "read_limits", "read_memory"]
+__all__ = ["GATE_KEYS", "MEMORY_KEYS", "halt_stop", "read_gate", "read_limits", "read_memory"]
 
 _LIMIT_KEYS = ("min", "max", "rate", "unit", "stop")
 MEMORY_KEYS = ("frames", "stride", "recurrent", "reset_gap")
@@ -25,8 +27,10 @@ _LARGEST = 1e9
 """No robot's limit in SI units; it keeps every value and its inverse well inside float32."""
 
 
-def read_limits(reader: Reader, section: Node, actions: tuple[Stream, ...]) -> tuple[DimensionLimits, ...]:
-    """One entry for each action dimension, in the order of the action vector."""
+def read_limits(
+    reader: Reader, section: Node, actions: tuple[Stream, ...], stop: HaltStop = "limits"
+) -> tuple[DimensionLimits, ...]:
+    """One entry for each action dimension, in the order of the action vector; ``stop`` is the gate's ``halt.stop``."""
     streams = {stream.key: stream for stream in actions}
     labels = iter(action_names(actions))
     given = reader.entries(section, "action keys to their limits")
@@ -50,11 +54,14 @@ def read_limits(reader: Reader, section: Node, actions: tuple[Stream, ...]) -> t
         for name, path, source in zip(stream.names, paths, sources, strict=True):
             label = next(labels)
             if name in dimensions:
-                result.append(_read_dimension(reader, dimensions[name], label, field_unit(source.channel.type, path)))
+                possible = field_unit(source.channel.type, path)
+                result.append(_read_dimension(reader, dimensions[name], label, possible, stop))
     return tuple(result)
 
 
-def _read_dimension(reader: Reader, node: Node, name: str, possible: tuple[str, ...]) -> DimensionLimits:
+def _read_dimension(
+    reader: Reader, node: Node, name: str, possible: tuple[str, ...], halt_stop: HaltStop
+) -> DimensionLimits:
     fields = reader.mapping(node, _LIMIT_KEYS, ("min", "max", "rate"))
     unit = _read_unit(reader, fields, possible)
     units = (unit,) if unit else possible
@@ -66,16 +73,25 @@ def _read_dimension(reader: Reader, node: Node, name: str, possible: tuple[str, 
         low, high = -math.inf, math.inf
     rates = tuple(rate_unit(one) for one in units)
     rate = reader.number(fields.get("rate"), rates, 1.0, minimum=1 / _LARGEST, maximum=_LARGEST)
-    if _POSITIONS & ({unit} if unit else {*possible}) and "stop" not in fields:
+    is_position = bool(_POSITIONS & {*units})
+    if is_position and halt_stop == "limits" and "stop" not in fields:
         reader.wrong(
             node,
             "a position needs an explicit 'stop'",
-            "stop: the position to go to on a halt",
+            "stop: the position to go to on a halt, or 'halt: {stop: hold}' under 'gate' to stay where it is",
             "zero is a pose like any other, and rarely a safe one",
             found="no 'stop'",
         )
+    elif halt_stop == "hold" and not units and "unit" not in fields:
+        reader.wrong(
+            node,
+            "'halt: {stop: hold}' has to know whether this is a position",
+            "unit: rad or m for a position, otherwise the unit that it has",
+            "a position is held on a halt; a speed that is held drives on",
+            found="no 'unit'",
+        )
     stop = reader.number(fields.get("stop"), units, min(max(0.0, low), high), minimum=low, maximum=high)
-    return DimensionLimits(name, low, high, rate, unit, stop)
+    return DimensionLimits(name, low, high, rate, unit, stop, is_position)
 
 
 def _read_unit(reader: Reader, fields: dict[str, Node], possible: tuple[str, ...]) -> str:
@@ -131,6 +147,18 @@ def read_memory(reader: Reader, section: Node) -> Memory:
     )
 
 
+_HALT_STOPS = ("limits", "zeros", "hold")
+
+
+def halt_stop(gate: Node | None) -> HaltStop:
+    """What ``gate.halt.stop`` says, for whoever has to know it first; problems are :func:`read_gate`'s to report."""
+    node = gate
+    for key in ("halt", "stop"):
+        node = node.value.get(key) if node is not None and isinstance(node.value, Mapping) else None
+    text = node.value.strip().lower() if node is not None and isinstance(node.value, str) else ""
+    return cast(HaltStop, text) if text in _HALT_STOPS else "limits"
+
+
 GATE_KEYS = (
     "expert",
     "proposal",
@@ -160,7 +188,7 @@ def read_gate(reader: Reader, section: Node, actions: tuple[Source, ...]) -> Gat
     if hysteresis >= threshold:
         node = fields.get("hysteresis", section)
         reader.wrong(node, "control could never come back", f"less than the threshold, {threshold:g}")
-    halt = reader.mapping(fields["halt"], ("ramp",)) if "halt" in fields else {}
+    halt = reader.mapping(fields["halt"], ("ramp", "stop")) if "halt" in fields else {}
     return GateSpec(
         expert_topic=experts[0] if experts else "",
         expert_max_age_s=expert_age,
@@ -170,6 +198,7 @@ def read_gate(reader: Reader, section: Node, actions: tuple[Source, ...]) -> Gat
         hysteresis=hysteresis,
         dwell_s=reader.duration(fields.get("dwell"), default.dwell_s, zero=True),
         halt_ramp_s=reader.duration(halt.get("ramp"), default.halt_ramp_s),
+        halt_stop=cast(HaltStop, reader.choice(halt.get("stop"), _HALT_STOPS, default.halt_stop)),
         sync_tolerance_s=reader.duration(fields.get("sync_tolerance"), default.sync_tolerance_s),
         frozen_after_ticks=reader.integer(fields.get("frozen_after"), 0, 100_000, default.frozen_after_ticks),
         limited_after_ticks=reader.integer(fields.get("limited_after"), 0, 100_000, default.limited_after_ticks),

@@ -1,0 +1,196 @@
+"""The gate's life between real nodes: rest, dry run, the look around, two policies, abstentions, an arm."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import pytest
+from gate_stage import CONTRACT, CONTROL, PERIOD_S, Stage, values
+from gated_robot import ARM
+from ros_processes import RosEnvironment
+
+pytestmark = pytest.mark.ros
+
+
+def change_state(stage: Stage, label: str) -> bool:
+    """What ``ros2 lifecycle set /gate <label>`` asks for."""
+    from lifecycle_msgs.msg import Transition
+    from lifecycle_msgs.srv import ChangeState
+
+    client = stage.ros.probe.create_client(ChangeState, "/gate/change_state")
+    stage.until("the lifecycle's service", client.service_is_ready)
+    future = client.call_async(ChangeState.Request(transition=Transition(label=label)))
+    stage.until(f"the answer to {label}", future.done)
+    return bool(future.result().success)
+
+
+def test_deactivating_while_driving_halts_first_and_then_nothing_is_sent(ros_environment: RosEnvironment) -> None:
+    """A robot whose gate goes to rest must not be left with the last command, nor be commanded by a resting gate."""
+    stage = Stage(ros_environment, enable_policy=True)
+    stage.propose, stage.row, stage.speed = True, (4.0, 0.0), 3.0
+    stage.until_driver("policy")
+    stage.until("full speed", lambda: stage.commands[-1].twist.linear.x == pytest.approx(4.0))
+    asked, asked_s = len(stage.commands), time.monotonic()
+    assert change_state(stage, "deactivate")
+    stage.until("the stop command", lambda: stage.commands[-1].twist.linear.x == 0.0)
+    assert time.monotonic() - asked_s < 2.0
+    assert stage.last["reason"] == "deactivated"
+    ramp = [command.twist.linear.x for command in stage.commands[asked:]]
+    assert 10 <= len(ramp) <= 45, f"not at the contract's rate: {ramp}"
+    assert any(1.0 < speed < 3.0 for speed in ramp)
+    rested, decided = len(stage.commands), len(stage.decisions)
+    stage.until("the report", lambda: stage.says("gate: gate", "inactive: nothing is commanded"))
+    assert (len(stage.commands), len(stage.decisions)) == (rested, decided), "a resting gate spoke"
+
+    assert change_state(stage, "activate")
+    stage.until_driver("expert", "policy_disabled")
+    assert stage.commands[rested].twist.linear.x <= 0.5 + 1e-6, "the first command after a rest counts from standstill"
+    assert stage.call(stage.enable, True).success
+    stage.until_driver("policy")
+    assert stage.gate.terminate() == 0
+
+
+def test_a_shutdown_by_the_lifecycle_halts_first_too(ros_environment: RosEnvironment) -> None:
+    """`ros2 lifecycle set /gate shutdown` ends the process as a signal does."""
+    stage = Stage(ros_environment)
+    stage.speed = 2.0
+    stage.until("speed", lambda: stage.commands and stage.commands[-1].twist.linear.x == pytest.approx(2.0))
+    asked = len(stage.commands)
+    change_state(stage, "shutdown")
+    stage.until("the end", lambda: stage.gate.returncode is not None)
+    assert stage.gate.returncode == 0, stage.gate.log
+    stage.until("the stop command", lambda: stage.commands[-1].twist.linear.x == 0.0)
+    assert any(0.5 < command.twist.linear.x < 1.5 for command in stage.commands[asked:]), "no ramp"
+    assert stage.last["reason"] == "shutdown"
+
+
+def test_a_new_robot_is_not_commanded_unless_it_says_so(ros_environment: RosEnvironment) -> None:
+    """The default is a dry run: decisions as if, no publisher of commands, and plain words on /diagnostics."""
+    stage = Stage(ros_environment, enable_control=False, enable_policy=True)
+    stage.propose = True
+    stage.until_driver("policy")
+    stage.until("the words", lambda: stage.says("gate: gate", "dry run: nothing is commanded"))
+    assert ros_environment.probe.count_publishers("/cmd_vel") == 0
+    assert not stage.commands
+    bare = ros_environment.spawn_node("gate", {"contract": str(CONTRACT)}, arguments=["-r", "__node:=bare"])
+    stage.until("the other gate's words", lambda: stage.says("bare: gate", "dry run"), 10.0)
+    assert bare.terminate() == 0
+
+
+def test_it_looks_around_before_its_first_command(ros_environment: RosEnvironment) -> None:
+    """Whoever commands the robot already is found before the gate commands it too; quiet, the look ends early."""
+    from geometry_msgs.msg import TwistStamped
+
+    begun_s = time.monotonic()
+    stage = Stage(ros_environment, discovery_s=30.0)
+    stage.until("a first command", lambda: stage.commands, 10.0)
+    waited_s = time.monotonic() - begun_s
+    reasons = [values(array.status[0])["reason"] for array in stage.decisions]
+    # On a busy machine the expert, or this test itself, is discovered a little later than the gate stops looking.
+    assert {"looking_for_other_publishers", "expert_missing", "policy_disabled"} >= set(reasons)
+    assert waited_s < 8.0, "the look went on although the robot listened and nobody came"
+    first = stage.commands[0].header.stamp
+    looked = [array for array in stage.decisions if array.status[0].message == "looking_for_other_publishers"]
+    assert all((a.header.stamp.sec, a.header.stamp.nanosec) <= (first.sec, first.nanosec) for a in looked)
+
+    commands = ros_environment.collect("/other/cmd_vel", TwistStamped)
+    ros_environment.probe.create_publisher(TwistStamped, "/other/cmd_vel", 10)
+    remapped = ["-r", "__node:=late", "-r", "/cmd_vel:=/other/cmd_vel"]
+    refused = ros_environment.spawn_node("gate", {**CONTROL, "discovery_s": 3.0}, arguments=remapped)
+    stage.until("the gate to refuse", lambda: refused.returncode is not None, 15.0)
+    assert refused.returncode == 7, refused.log
+    assert not commands, "it commanded a robot that somebody else commands"
+
+
+def test_a_gate_that_nobody_listens_to_looks_for_the_whole_time(ros_environment: RosEnvironment) -> None:
+    """Without the robot there is no sign that discovery is over."""
+    decisions = watch_decisions(ros_environment)
+    ros_environment.spawn_node("gate", {**CONTROL, "discovery_s": 3.0})
+    ros_environment.wait_until(lambda: decisions and not decisions[-1][1].startswith("looking"), 15.0, "the look's end")
+    looked = [at_s for at_s, reason in decisions if reason.startswith("looking")]
+    assert looked[-1] - looked[0] > 0.7, "longer than what is quiet enough where somebody listens"
+
+
+def watch_decisions(ros: RosEnvironment) -> list[tuple[float, str]]:
+    from diagnostic_msgs.msg import DiagnosticArray
+
+    seen: list[tuple[float, str]] = []
+
+    def note(array: Any) -> None:
+        seen.append((time.monotonic(), array.status[0].message))
+
+    ros.probe.create_subscription(DiagnosticArray, "/gate/decision", note, 50)
+    return seen
+
+
+def test_a_second_policy_is_reported_and_neither_drives(ros_environment: RosEnvironment) -> None:
+    """Their proposals alternate, and each alone would be valid."""
+    from trajectory_msgs.msg import JointTrajectory
+
+    stage = Stage(ros_environment, enable_policy=True)
+    stage.propose = True
+    stage.until_driver("policy")
+    other = ros_environment.probe.create_publisher(JointTrajectory, "/policy/proposal", 10)
+    stage.until_driver("expert", "second_policy")
+    stage.until("the report", lambda: stage.says("gate: gate", "2 policies propose"))
+    assert stage.diagnostic("gate: gate").level == b"\x02"
+    ros_environment.probe.destroy_publisher(other)
+    stage.until("the latch of a process that went", lambda: stage.last["latched"] == "policy_restarted")
+    assert stage.call(stage.enable, True).success
+    stage.until_driver("policy")
+
+
+def test_a_policy_that_abstains_is_not_taken_for_a_hung_one(ros_environment: RosEnvironment) -> None:
+    """A camera that is gone for seconds must not need a person once it is back."""
+    stage = Stage(ros_environment, enable_policy=True, policy_silence_s=0.3)
+    stage.propose = True
+    stage.until_driver("policy")
+    stage.row, stage.unsafe = (math.nan, math.nan), math.nan
+    stage.until_driver("expert", "proposal_abstained")
+    decided = len(stage.decisions)
+    stage.until("a second of it", lambda: len(stage.decisions) > decided + 20)
+    assert {values(array.status[0])["latched"] for array in stage.decisions[decided:]} == {""}
+    stage.row, stage.unsafe = (1.0, 0.5), 0.1
+    stage.until_driver("policy")
+
+
+def test_an_arm_is_held_where_it_is_measured(ros_environment: RosEnvironment) -> None:
+    """No command at all before it is known where the arm is; then exactly that, not its zero pose."""
+    from geometry_msgs.msg import TwistStamped
+    from sensor_msgs.msg import JointState
+
+    contract = ros_environment.directory / "arm.yaml"
+    contract.write_text(ARM.text)
+    elbow = ros_environment.collect("/elbow/command", JointState)
+    base = ros_environment.collect("/cmd_vel", TwistStamped)
+    decisions = watch_decisions(ros_environment)
+    state = ros_environment.probe.create_publisher(JointState, "/joint_states", 10)
+    gate = ros_environment.spawn_node("gate", {**CONTROL, "contract": str(contract)})
+    ros_environment.wait_until(lambda: len(decisions) > 10, 15.0, "ten decisions")
+    assert {reason for _, reason in decisions} == {"position_unknown"}
+    assert not elbow
+    assert not base
+    message = JointState(name=["elbow"], position=[1.25], velocity=[0.0])
+
+    def measured() -> bool:
+        state.publish(message)
+        return len(elbow) > 5
+
+    ros_environment.wait_until(measured, 5.0, "commands")
+    assert {one.position[0] for one in elbow} == {1.25}
+    assert {one.twist.linear.x for one in base} == {0.0}
+    assert gate.terminate() == 0
+    assert {one.position[0] for one in elbow} == {1.25}
+
+
+def test_time_runs_as_fast_as_the_simulator_says(ros_environment: RosEnvironment) -> None:
+    """At a quarter of real time a tick takes 200 ms: that is no stale expert, and one command a tick is enough."""
+    stage = Stage(ros_environment, time_scale=0.25, use_sim_time=False)
+    stage.until_driver("expert", "policy_disabled")
+    stage.steady = False
+    stage.until_driver("halt", "expert_stale")
+    stage.arrivals_s.clear()
+    stage.until("four commands", lambda: len(stage.arrivals_s) >= 4)
+    assert stage.arrivals_s[3] - stage.arrivals_s[0] == pytest.approx(3 * PERIOD_S / 0.25, abs=0.15)
