@@ -10,51 +10,26 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from il_nodes.codecs import codec_for
+from il_nodes.codecs import CdrCursor, codec_for
 from il_nodes.codecs.interface import Array
+from il_nodes.observation_counts import ObservationCounts, Unanswerable
 from il_nodes.observation_feed import Feed, Tick
 from il_nodes.sample_history import Sample, SampleHistory
 from models.contract import Contract, Source, Stream
 from models.data import Observation
 from models.errors import CodecError, ObservationError
 
-__all__ = ["ObservationAssembler", "ObservationCounts"]
+__all__ = ["ObservationAssembler", "ObservationCounts", "Unanswerable"]
 
 _BEGINNING_OF_TIME_NS = -(2**63)
 _END_OF_TIME_NS = 2**63 - 1
-
-
-@dataclass(slots=True)
-class ObservationCounts:
-    """What became of samples and ticks so far.
-
-    Attributes:
-        emitted: observations.
-        decimated: samples of the trigger that the grid of ``fps`` left out.
-        warming_up: ticks before every stream had a sample.
-        gaps: stream key to ticks it could not serve (outside tolerance or window, or too old).
-        refused: ticks whose values were not finite, of another shape, or undecodable.
-        late: topic to samples that came after a tick they belonged to. Each may be a difference to the recording.
-        out_of_order: topic to samples older than their predecessor; dropped.
-        repeated: topic to samples with the stamp of their predecessor; dropped.
-        before_episode: topic to samples stamped before the episode; dropped.
-    """
-
-    emitted: int = 0
-    decimated: int = 0
-    warming_up: int = 0
-    refused: int = 0
-    gaps: Counter[str] = field(default_factory=Counter)
-    late: Counter[str] = field(default_factory=Counter)
-    out_of_order: Counter[str] = field(default_factory=Counter)
-    repeated: Counter[str] = field(default_factory=Counter)
-    before_episode: Counter[str] = field(default_factory=Counter)
+#: Ticks without an observation that are remembered for whoever asks; older ones are nobody's any more.
+_UNANSWERABLE = 64
 
 
 class ObservationAssembler:
@@ -92,7 +67,8 @@ class ObservationAssembler:
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._counts = ObservationCounts()
         self._pending: deque[Tick] = deque()
-        self._ready: deque[Observation | ObservationError | CodecError] = deque()
+        self._ready: deque[Observation | ObservationError | CodecError | Unanswerable] = deque()
+        self._unanswerable: deque[Unanswerable] = deque(maxlen=_UNANSWERABLE)
         self._stack: deque[dict[str, Array]] = deque(maxlen=(self._frames - 1) * self._stride + 1)
         self._episode_id, self._episode_ns = "", _BEGINNING_OF_TIME_NS
         self._reset()
@@ -129,6 +105,16 @@ class ObservationAssembler:
         newest = [feed.history.newest_ns for feed in self._feeds[key]]
         return max(math.inf if stamp is None else (now_ns - stamp) * 1e-9 for stamp in newest)
 
+    def frame_id(self, key: str) -> str:
+        """Coordinate frame that the newest sample of a stream names; empty without a header or a sample."""
+        source, history = self._feeds[key][0].source, self._feeds[key][0].history
+        newest = history.newest
+        if newest is None or not codec_for(source.channel.type).has_header:
+            return ""
+        cursor = CdrCursor(newest.cdr)
+        cursor.time_ns()
+        return cursor.string()
+
     def start_episode(self, episode_id: str, stamp_ns: int) -> None:
         """Begin an episode: memory and grid start anew, samples stamped before ``stamp_ns`` are ignored from now on.
 
@@ -148,6 +134,7 @@ class ObservationAssembler:
                 history.keep(stamp_ns, _END_OF_TIME_NS)
         self._pending.clear()
         self._ready.clear()
+        self._unanswerable.clear()
         self._reset()
         self._episode_id, self._episode_ns = episode_id, stamp_ns
         for tick in overtaking:
@@ -183,19 +170,32 @@ class ObservationAssembler:
         """Emit the oldest tick that is complete, or whose settle time ran out. Raises like :meth:`add`."""
         while self._pending and self._is_complete(self._pending[0], receive_ns):
             self._resolve(self._pending.popleft())
-        if not self._ready:
-            return None
-        oldest = self._ready.popleft()
-        if isinstance(oldest, Observation):
-            return oldest
-        raise oldest
+        while self._ready:
+            oldest = self._ready.popleft()
+            if isinstance(oldest, Observation):
+                return oldest
+            if not isinstance(oldest, Unanswerable):
+                raise oldest
+            self._unanswerable.append(oldest)
+        return None
+
+    def take_unanswerable(self) -> tuple[Unanswerable, ...]:
+        """Ticks without an observation: warming up, gaps, refused values. Each is told once, oldest first.
+
+        Those told after an :meth:`add` or :meth:`poll` come before the observation that it returned.
+        """
+        taken = tuple(self._unanswerable)
+        self._unanswerable.clear()
+        return taken
 
     def finish(self) -> Iterator[Observation | ObservationError | CodecError]:
         """Everything still waiting, errors included as values: for the end of a recording, when nothing more comes."""
         while self._pending:
             self._resolve(self._pending.popleft())
         while self._ready:
-            yield self._ready.popleft()
+            oldest = self._ready.popleft()
+            if not isinstance(oldest, Unanswerable):
+                yield oldest
 
     def _accept(self, history: SampleHistory, sample: Sample, receive_ns: int) -> None:
         newest = history.newest_ns
@@ -255,6 +255,7 @@ class ObservationAssembler:
             frame = {key: self._value(key, chosen) for key in self._feeds}
         except (ObservationError, CodecError) as error:
             self._counts.refused += 1
+            self._ready.append(Unanswerable(tick.stamp_ns, error.problem))
             self._ready.append(error)
             return
         if self._last_emitted_ns is not None and tick.stamp_ns - self._last_emitted_ns > self._reset_gap_ns:
@@ -285,6 +286,7 @@ class ObservationAssembler:
                 sample = tick.sample if history is self._trigger else history.newest_until(reference_ns)
                 if sample is None:
                     self._counts.warming_up += 1
+                    self._ready.append(Unanswerable(tick.stamp_ns, f"{feed.key}: nothing received yet"))
                     return None
                 history.settle(reference_ns, sample.stamp_ns)
                 if not feed.accepts_age(reference_ns - sample.stamp_ns):
@@ -292,6 +294,7 @@ class ObservationAssembler:
                 chosen[feed.number] = sample
         if gap:
             self._counts.gaps[gap] += 1
+            self._ready.append(Unanswerable(tick.stamp_ns, f"{gap}: no sample that is young enough"))
             return None
         return chosen
 

@@ -52,6 +52,11 @@ class SampleHistory:
         return iter(self._samples)
 
     @property
+    def newest(self) -> Sample | None:
+        """Newest sample; None without samples."""
+        return self._samples[-1] if self._samples else None
+
+    @property
     def newest_ns(self) -> int | None:
         """Newest stamp; None without samples."""
         return self._samples[-1].stamp_ns if self._samples else None

@@ -1,6 +1,8 @@
-"""What an observation must be spared before a policy may act on it: frozen sensors, and sensors too far apart.
+"""What an observation must be spared before a policy may act on it: frozen sensors, and sensors too far apart; and
+images without anything in them.
 
-NaN, wrong shapes and gaps are found where the observation is assembled; these two need to look over several messages.
+NaN, wrong shapes and gaps are found where the observation is assembled; the first two need to look over several
+messages. A black or a white image is a valid one, and no policy was trained on what to do with it.
 """
 
 from __future__ import annotations
@@ -15,11 +17,16 @@ from models.contract import Contract, Source, Stream
 from models.data import Observation
 from models.errors import CodecError
 
-__all__ = ["SensorChecks"]
+__all__ = ["SensorChecks", "is_saturated"]
 
 #: Encapsulation (4 bytes) and header stamp (8 bytes): a frozen sensor may well carry fresh stamps.
 _STAMP_END = 12
 _IMAGE = "sensor_msgs/msg/Image"
+#: Share of an image's bytes that are all 0 or all 255 in one that shows nothing: a covered lens, a dead sensor, a lamp.
+SATURATED_SHARE = 0.99
+#: One row of so many is looked at first. If less than 80 % of them are saturated, so are less than 99 % of all: the
+#: hundredth that may differ is at most 16 % of a sixteenth.
+_SAMPLED_ROWS, _SAMPLED_SHARE = 16, 0.8
 
 
 def _content(cdr: bytes, source: Source) -> Array | bytes:
@@ -37,6 +44,16 @@ def _same(one: Array | bytes, other: Array | bytes) -> bool:
     if isinstance(one, np.ndarray):
         return np.array_equal(one, other)
     return isinstance(other, bytes) and one == other
+
+
+def is_saturated(image: Array) -> bool:
+    """Whether nearly all bytes of an image ``(height, width, channels)`` uint8 are 0, or nearly all are 255."""
+    sample = image[::_SAMPLED_ROWS]
+    return image.size > 0 and any(
+        np.count_nonzero(sample == value) >= _SAMPLED_SHARE * sample.size
+        and np.count_nonzero(image == value) >= SATURATED_SHARE * image.size
+        for value in (0, 255)
+    )
 
 
 def _by_header(stream: Stream) -> bool:
@@ -57,6 +74,7 @@ class SensorChecks:
     def __init__(self, contract: Contract) -> None:
         self._tolerance_ns = contract.gate.sync_tolerance_s * 1e9
         self._frozen_after_ns = contract.gate.frozen_after_ticks * contract.period_s * 1e9
+        self._images = {s.key: s.sources[0].channel.topic for s in contract.observations if s.is_image}
         self._stamped = [stream.key for stream in contract.observations if _by_header(stream)]
         self._sources = {source.channel.topic: source for stream in contract.observations for source in stream.sources}
         self.restart()
@@ -89,6 +107,12 @@ class SensorChecks:
 
     def problem(self, observation: Observation) -> str:
         """Why no policy may act on this observation; empty if it may."""
+        # Every frame of the stack: what a policy remembers must be something too. And before the standstill, which a
+        # covered lens shows as well.
+        arrays = [(topic, observation.arrays[key]) for key, topic in self._images.items() if key in observation.arrays]
+        saturated = [topic for topic, stack in arrays if any(map(is_saturated, stack))]
+        if saturated:
+            return f"saturated: {', '.join(saturated)}"
         frozen = self.frozen()
         if frozen:
             return f"frozen: {', '.join(frozen)}"

@@ -290,3 +290,47 @@ def test_memory_does_not_grow_while_the_camera_is_away() -> None:
     kept = sum(1 for history in robot.assembler._by_topic[ODOMETRY] for _ in history)
     assert kept <= 2001
     assert speeds(robot.camera(4990)[0])[-1] == 4990.0
+
+
+def test_ticks_without_an_observation_are_told_in_order() -> None:
+    """Catches a tick that nobody answers: before the first state, with a state too old, with NaN in it."""
+    robot = Robot(state=state_source(max_age="60 ms"))
+    take = robot.assembler.take_unanswerable
+    robot.camera(50)
+    robot.poll(60)
+    assert [(tick.stamp_ns / MS, tick.problem) for tick in take()] == [(50, f"{STATE}: nothing received yet")]
+    robot.both(100)
+    assert take() == ()
+    robot.camera(200)
+    robot.odometry(205)
+    (gap,) = take()
+    assert (gap.stamp_ns / MS, gap.problem) == (200, f"{STATE}: no sample that is young enough")
+    robot.odometry(250, speed=math.nan)
+    with pytest.raises(ObservationError):
+        robot.camera(250)
+    (refused,) = take()
+    assert refused.stamp_ns / MS == 250
+    assert "not finite" in refused.problem
+    assert take() == (), "each is told once"
+
+
+def test_nobody_s_unanswerable_ticks_are_forgotten_in_the_end() -> None:
+    """Catches memory that grows where nobody asks, as in a dataset's builder."""
+    robot = Robot()
+    for number in range(200):
+        robot.camera(50 * number)
+        robot.poll(50 * number + 20)
+    told = robot.assembler.take_unanswerable()
+    assert len(told) == 64
+    assert told[-1].stamp_ns == 199 * 50 * MS
+    robot.camera(20_000)
+    robot.poll(20_020)
+    robot.assembler.start_episode("next", 20_010 * MS)
+    assert robot.assembler.take_unanswerable() == ()
+
+
+def test_the_frame_of_a_camera_is_known_once_it_has_sent() -> None:
+    robot = Robot()
+    assert robot.assembler.frame_id(IMAGES) == ""
+    robot.camera(50)
+    assert robot.assembler.frame_id(IMAGES) == "camera_front"

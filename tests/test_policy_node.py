@@ -2,114 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import math
 import signal
-from pathlib import Path
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from ros_messages import image_cdr, odometry_cdr
-from ros_processes import REPOSITORY, NodeProcess, RosEnvironment
+from policy_sensors import BUNDLE, CONTRACT, PolicySensors, assert_abstention
+from ros_processes import REPOSITORY, RosEnvironment
+from wired_sensors import CAMERA, START_NS, LifecycleWalker
 
 from il_nodes.codecs import decode_proposal
-from il_nodes.observation import ObservationAssembler
-from models.bundle.reading import inspect_bundle
-from models.data import Observation, Proposal
-from models.errors import ObservationError
-from models.runtime import PolicyRuntime
+from models.chunks import TemporalEnsemble
 
 pytestmark = pytest.mark.ros
-
-BUNDLE = Path(__file__).parent / "data" / "bundles" / "small_car.onnx"
-CONTRACT = inspect_bundle(BUNDLE).contract
-CAMERA, ODOMETRY = "/camera", "/odom"
-PERIOD_NS = 50_000_000
-START_NS = 1_000_000_000
-
-
-class Sensors:
-    """A camera and an odometry that the probe publishes as CDR, a policy node, and the same policy offline."""
-
-    def __init__(self, ros: RosEnvironment, **params: object) -> None:
-        from diagnostic_msgs.msg import DiagnosticArray
-        from nav_msgs.msg import Odometry
-        from sensor_msgs.msg import Image
-        from std_msgs.msg import Header
-        from trajectory_msgs.msg import JointTrajectory
-
-        from il_nodes.qos import LATCHED, RELIABLE
-
-        self.ros = ros
-        contract = ros.directory / "contract.yaml"
-        contract.write_text(CONTRACT.text)
-        self.digests = ros.directory / "digests.jsonl"
-        self.node: NodeProcess = ros.spawn_node(
-            "policy",
-            {"contract": str(contract), "bundle": str(BUNDLE), "record_digests": str(self.digests), **params},
-        )
-        self.received: list[bytes] = ros.collect(CONTRACT.gate.proposal_topic, JointTrajectory, raw=True)
-        self.diagnostics: list[Any] = ros.collect("/diagnostics", DiagnosticArray)
-        self.publishers = {
-            CAMERA: ros.probe.create_publisher(Image, CAMERA, RELIABLE),
-            ODOMETRY: ros.probe.create_publisher(Odometry, ODOMETRY, RELIABLE),
-        }
-        self.episodes = ros.probe.create_publisher(Header, "/episode", LATCHED)
-        self.assembler = ObservationAssembler(CONTRACT)
-        self.runtime = PolicyRuntime.load(BUNDLE, CONTRACT, provider="cpu")
-        self.random = np.random.default_rng(3)
-        self.tick = 0
-        ends = (*self.publishers.values(), self.episodes)
-        ros.wait_until(lambda: all(end.get_subscription_count() for end in ends), 15.0, "the node's subscriptions")
-        ros.wait_until(lambda: ros.probe.count_publishers(CONTRACT.gate.proposal_topic), 5.0, "the node's publisher")
-
-    @property
-    def stamp_ns(self) -> int:
-        return START_NS + self.tick * PERIOD_NS
-
-    def send(self, speed: float | None = None) -> Observation | None:
-        """One more tick, live and offline; the offline observation."""
-        self.tick += 1
-        pixels = self.random.integers(0, 256, (16, 24, 3), dtype=np.uint8)
-        state = odometry_cdr(self.stamp_ns, 0.1 * self.tick if speed is None else speed, 0.2)
-        emitted = None
-        for topic, cdr in ((ODOMETRY, state), (CAMERA, image_cdr(self.stamp_ns, pixels))):
-            self.publishers[topic].publish(cdr)
-            try:
-                emitted = self.assembler.add(topic, cdr, self.stamp_ns) or emitted
-            except ObservationError:
-                emitted = None
-        return emitted
-
-    def answer(self) -> Proposal:
-        """The proposal for the newest tick."""
-        self.ros.wait_until(
-            lambda: self.received and decode_proposal(self.received[-1]).stamp_ns == self.stamp_ns,
-            5.0,
-            f"the proposal for tick {self.tick}",
-        )
-        return decode_proposal(self.received[-1])
-
-    def recorded(self) -> list[dict[str, Any]]:
-        # A line that is being written has no end yet.
-        return [json.loads(line) for line in self.digests.read_text().splitlines(keepends=True) if line.endswith("\n")]
-
-    def last_digest(self) -> str:
-        """Digest of the observation that the newest tick was answered from; written right behind the answer."""
-        self.ros.wait_until(lambda: self.recorded()[-1:] and self.recorded()[-1]["stamp_ns"] == self.stamp_ns)
-        return str(self.recorded()[-1]["digest"])
-
-    def status(self) -> dict[str, str]:
-        found = [s for array in self.diagnostics for s in array.status if s.name == "policy: policy"]
-        return {pair.key: pair.value for pair in found[-1].values} if found else {}
 
 
 def test_live_proposals_are_the_offline_ones_and_only_the_newest_frame_is_answered(
     ros_environment: RosEnvironment,
 ) -> None:
     """Catches another observation live than offline, a frame that never entered the memory, answers to old frames."""
-    sensors = Sensors(ros_environment)
+    sensors = PolicySensors(ros_environment)
     for _ in range(4):
         observation = sensors.send()
         assert observation is not None
@@ -120,67 +33,187 @@ def test_live_proposals_are_the_offline_ones_and_only_the_newest_frame_is_answer
         assert sensors.last_digest() == observation.digest()
     assert [line["starts_memory"] for line in sensors.recorded()] == [True, False, False, False]
 
-    # FAULTS 13: NaN in one sensor. No proposal for that tick; the next tick is answered again.
-    count = len(sensors.received)
-    sensors.send(math.nan)
-    assert sensors.send() is not None
-    sensors.answer()
-    assert len(sensors.received) == count + 1
-    ros_environment.wait_until(lambda: sensors.status().get("observations_refused") == "1", 5.0, "the refusal counted")
-    assert "not finite" in sensors.status()["last_problem"]
-
     # The node sleeps through some frames: it answers fewer than there were, with all of them in its memory. How many
     # of them the middleware hands over at once is its own affair, so this may take more than one nap.
     for nap in range(10):
-        count = len(sensors.received)
+        count = len(sensors.answers())
         sensors.node.send(signal.SIGSTOP)
         burst = [sensors.send() for _ in range(8)]
         sensors.node.send(signal.SIGCONT)
         sensors.answer()
         assert burst[-1] is not None
         assert sensors.last_digest() == burst[-1].digest()
-        if len(sensors.received) - count < len(burst):
+        if len(sensors.answers()) - count < len(burst):
             break
         assert nap < 9, "every frame of every burst was answered"
     ros_environment.wait_until(lambda: int(sensors.status().get("observations_skipped", 0)) > 0, 5.0, "the count")
     status = sensors.status()
     assert status["provider"] == "CPUExecutionProvider"
     assert 0.0 < float(status["inference_p50_ms"]) <= float(status["inference_p99_ms"])
+    assert sensors.node.terminate() == 0, sensors.node.log
 
-    # FAULTS 12: one camera frame again and again, under fresh stamps, while the odometry moves on.
-    frozen = np.zeros((16, 24, 3), np.uint8)
+
+def test_what_no_policy_may_act_on_is_abstained_from_once_a_tick(ros_environment: RosEnvironment) -> None:
+    """FAULTS 11 to 14. Catches a policy that acts on broken sensors, and one that the gate would take for hung."""
+    sensors = PolicySensors(ros_environment)
+    # A sensor that has never sent: the tick is settled without it.
+    sensors.send(topics=(CAMERA,))
+    assert_abstention(sensors.answer())
+    assert sensors.send() is not None
+    assert np.isfinite(sensors.answer().actions).all()
+
+    # NaN in one sensor, then all is well again.
+    assert sensors.send(math.nan) is None
+    assert_abstention(sensors.answer())
+    assert sensors.send() is not None
+    assert np.isfinite(sensors.answer().actions).all()
+    ros_environment.wait_until(lambda: sensors.status().get("observations_refused") == "1", 5.0, "the refusal counted")
+    assert "not finite" in sensors.status()["last_problem"]
+
+    # The odometry falls behind by more than the tolerance of one tick.
+    for _ in range(3):
+        sensors.send(topics=(CAMERA,))
+        sensors.answer()
+    assert_abstention(sensors.answers()[-1])
+    ros_environment.wait_until(lambda: "too far apart" in sensors.status().get("last_problem", ""), 5.0, "the reason")
+    sensors.send()
+    assert np.isfinite(sensors.answer().actions).all()
+
+    # One camera frame again and again, under fresh stamps, while the odometry moves on.
+    frozen = np.full((16, 24, 3), 128, np.uint8)
+    clock = ros_environment.probe.get_clock()
     for _ in range(15):
-        sensors.tick += 1
-        sensors.publishers[ODOMETRY].publish(odometry_cdr(sensors.stamp_ns, 0.1 * sensors.tick, 0.0))
-        sensors.publishers[CAMERA].publish(image_cdr(sensors.stamp_ns, frozen))
-        due = ros_environment.probe.get_clock().now().nanoseconds + PERIOD_NS
-        ros_environment.wait_until(lambda: ros_environment.probe.get_clock().now().nanoseconds >= due)  # noqa: B023
+        sensors.send(pixels=frozen)
+        due = clock.now().nanoseconds + sensors.period_ns
+        ros_environment.wait_until(lambda: clock.now().nanoseconds >= due)  # noqa: B023
+    assert_abstention(sensors.answer())
     ros_environment.wait_until(lambda: "frozen: /camera" in sensors.status().get("last_problem", ""), 5.0, "frozen")
-    assert decode_proposal(sensors.received[-1]).stamp_ns < sensors.stamp_ns
+
+    # Silence: nothing to answer, and the node says so, stamped with the robot's clock.
+    count = len(sensors.silences())
+    ros_environment.wait_until(lambda: len(sensors.silences()) >= count + 3, 5.0, "abstentions without a tick")
+    for proposal in sensors.silences()[-3:]:
+        assert_abstention(proposal)
+    assert abs(clock.now().nanoseconds - sensors.silences()[-1].stamp_ns) < 5 * 10**9
+    stamps = [proposal.stamp_ns for proposal in sensors.answers()]
+    assert len(stamps) == len(set(stamps)), "a tick was answered twice"
+    assert stamps == sorted(stamps)
+    assert sensors.node.terminate() == 0, sensors.node.log
+
+
+def test_states_of_a_policy_node(ros_environment: RosEnvironment) -> None:
+    """Catches a node that infers or sends while inactive, or whose memory is cold when it becomes active."""
+    sensors = PolicySensors(ros_environment, autostart=False)
+    walker = LifecycleWalker(ros_environment, "policy")
+    assert walker.go("configure")
+    sensors.connect()
+    for _ in range(2):
+        sensors.send()
+    ros_environment.wait_until(lambda: sensors.status().get("emitted") == "2", 5.0, "both in its memory")
+    assert "proposals" not in sensors.status()
+    assert walker.go("activate")
+    observation = sensors.send()
+    assert observation is not None
+    assert sensors.answer().actions.tobytes() == sensors.runtime.predict(observation).actions.tobytes()
+    assert len(sensors.answers()) == 1
+    sensors.last_digest()
+    assert not sensors.recorded()[0]["starts_memory"], "its stack held the frames from before"
+    assert walker.go("deactivate")
+    said = len(sensors.received)
+    sensors.send()
+    ros_environment.wait_until(lambda: sensors.status().get("emitted") == "4", 5.0, "the frame that nobody answers")
+    assert len(sensors.received) == said
+    assert walker.go("cleanup")
+    ros_environment.wait_until(lambda: not ros_environment.probe.count_publishers(CONTRACT.gate.proposal_topic))
+    assert walker.go("configure")
+    assert walker.go("activate")
+    sensors.connect()
+    sensors.send()
+    sensors.answer()
+    assert sensors.node.terminate() == 0, sensors.node.log
+
+
+def test_simulated_time_that_pauses_or_is_reset(ros_environment: RosEnvironment) -> None:
+    """FAULTS 28. Catches silence while the clock stands still, memory across a reset, old frames that are answered."""
+    from rosgraph_msgs.msg import Clock
+
+    from il_nodes.ros import ns_to_stamp
+
+    sensors = PolicySensors(ros_environment, use_sim_time=True)
+    clock = ros_environment.probe.create_publisher(Clock, "/clock", 10)
+    ros_environment.wait_until(lambda: clock.get_subscription_count(), 5.0, "the node's clock")
+
+    def drive(ticks: int) -> None:
+        for _ in range(ticks):
+            clock.publish(Clock(clock=ns_to_stamp(sensors.stamp_ns + sensors.period_ns)))
+            assert sensors.send() is not None
+            # The clock ticked a moment before the frame: the node may have said, under that stamp, that it has none.
+            ros_environment.wait_until(
+                lambda: np.isfinite(sensors.answer_to(sensors.stamp_ns).actions).all(), 5.0, f"tick {sensors.tick}"
+            )
+
+    drive(3)
+    # The clock stands still, and so does the world: still there, but nothing to say, in stamps that rise.
+    count = len(sensors.received)
+    ros_environment.wait_until(lambda: len(sensors.received) >= count + 4, 5.0, "abstentions in the pause")
+    paused = [decode_proposal(cdr) for cdr in sensors.received[count:]]
+    for proposal in paused:
+        assert_abstention(proposal)
+        assert 0 <= proposal.stamp_ns - sensors.stamp_ns < sensors.period_ns
+    assert all(one.stamp_ns < other.stamp_ns for one, other in pairwise(paused))
+    drive(2)
+
+    # Longer than memory lasts; then a simulator that starts again from the beginning, with an episode and without.
+    sensors.stamp_ns += 2 * 10**9
+    drive(2)
+    sensors.stamp_ns = START_NS
+    sensors.start_episode("again")
+    drive(2)
+    sensors.stamp_ns += 2 * 10**9
+    drive(2)
+    sensors.stamp_ns = START_NS + 1000
+    drive(2)
+    sensors.ros.wait_until(lambda: len(sensors.recorded()) == sensors.tick, 5.0, "the last digest")
+    assert [line["starts_memory"] for line in sensors.recorded()] == [
+        *(True, False, False, False, False),
+        *(True, False),
+        *(True, False),
+        *(True, False),
+        *(True, False),
+    ]
+    assert sensors.node.terminate() == 0, sensors.node.log
+
+
+def test_overlapping_chunks_are_averaged_where_that_is_asked_for(ros_environment: RosEnvironment) -> None:
+    """Catches parameters that do not reach the ensemble, and one that lives on beyond its episode."""
+    sensors = PolicySensors(ros_environment, chunk_mode="temporal_ensemble", ensemble_decay=0.5)
+    for episode in ("first", "second"):
+        sensors.start_episode(episode)
+        ensemble = TemporalEnsemble(CONTRACT.period_s, 0.5)
+        for tick in range(3):
+            observation = sensors.send()
+            assert observation is not None
+            plain = sensors.runtime.predict(observation)
+            answer, expected = sensors.answer_to(sensors.stamp_ns).actions, ensemble.add(plain).actions
+            assert answer.tobytes() == expected.tobytes()
+            assert (answer.tobytes() == plain.actions.tobytes()) == (tick == 0)
     assert sensors.node.terminate() == 0, sensors.node.log
 
 
 def test_lock_step_answers_every_tick(ros_environment: RosEnvironment) -> None:
     """A tick without an observation needs an answer too: NaN, for the gate to refuse, or the simulator waits on."""
-    from std_msgs.msg import Header
-
-    from il_nodes.ros import ns_to_stamp
-
-    sensors = Sensors(ros_environment, lock_step=True, provider="cpu")
+    sensors = PolicySensors(ros_environment, lock_step=True, provider="cpu")
     for number in range(2):
-        sensors.episodes.publish(Header(stamp=ns_to_stamp(sensors.stamp_ns + 1), frame_id=f"episode-{number}"))
-        sensors.assembler.start_episode(f"episode-{number}", sensors.stamp_ns + 1)
+        sensors.start_episode(f"episode-{number}")
         for speed in (math.nan, 1.0, 2.0, math.nan, 3.0):
             observation = sensors.send(speed)
             proposal = sensors.answer()
             if observation is None:
-                assert np.isnan(proposal.actions).all()
-                assert math.isnan(proposal.unsafe_probability)
-                assert proposal.names == CONTRACT.action_names
+                assert_abstention(proposal)
             else:
                 assert proposal.actions.tobytes() == sensors.runtime.predict(observation).actions.tobytes()
     stamps = [decode_proposal(cdr).stamp_ns for cdr in sensors.received]
-    assert stamps == [START_NS + tick * PERIOD_NS for tick in range(1, 11)]
+    assert stamps == [START_NS + tick * sensors.period_ns for tick in range(1, 11)]
     sensors.last_digest()
     assert [line["starts_memory"] for line in sensors.recorded()] == [True, False, False] * 2
     assert sensors.node.terminate() == 0

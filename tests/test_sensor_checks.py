@@ -9,7 +9,7 @@ import pytest
 from ros_messages import CAMERA, ODOMETRY, image_cdr, odometry_cdr
 
 from il_nodes.lock_step_ticks import LockStepTicks
-from il_nodes.sensor_checks import SensorChecks
+from il_nodes.sensor_checks import SensorChecks, is_saturated
 from models.contract import Contract, parse_contract
 from models.data import Observation
 from models.errors import DeploymentError
@@ -132,6 +132,40 @@ def test_sensors_more_than_the_tolerance_apart_are_not_one_observation() -> None
     assert SensorChecks(received).problem(observation(received, 10**12)) == ""
     frozen_after(checks, camera_moves=False, state_moves=True, ticks=12)
     assert checks.problem(observation(CONTRACT, 0)) == f"frozen: {CAMERA}"
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_an_image_of_one_extreme_is_saturated(value: int) -> None:
+    """FAULTS 13: 99 % of the bytes count, wherever the rest is; dark and bright halves are a picture."""
+    generator = np.random.default_rng(0)
+    for height in (1, 7, 33, 100):
+        image = np.full((height, 100, 3), value, np.uint8)
+        others = image.size // 100
+        assert is_saturated(image)
+        for rest in (slice(0, others), slice(image.size - others, image.size)):
+            nearly = image.copy()
+            nearly.reshape(-1)[rest] = 128
+            assert is_saturated(nearly)
+        spread = image.copy()
+        spread.reshape(-1)[generator.choice(image.size, others + 1, replace=False)] = 128
+        assert not is_saturated(spread)
+    assert not is_saturated(np.full((8, 8, 3), 254 if value else 1, np.uint8))
+    halves = np.repeat(np.array([0, 255], np.uint8), 50).reshape(100, 1, 1)
+    assert not is_saturated(halves)
+    assert not is_saturated(np.empty((0, 0, 3), np.uint8))
+
+
+def test_a_saturated_frame_is_unfit_for_as_long_as_it_is_remembered() -> None:
+    """Catches a check of the newest frame only, and one that takes numbers for pixels."""
+    checks, key = SensorChecks(CONTRACT), CONTRACT.observations[0].key
+    plain = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+    states = {CONTRACT.observations[1].key: np.zeros((3, 1), np.float32)}
+    assert checks.problem(replace(observation(CONTRACT, 0), arrays={key: plain, **states})) == ""
+    for index in range(3):
+        stack = plain.copy()
+        stack[index] = 255
+        found = checks.problem(replace(observation(CONTRACT, 0), arrays={key: stack, **states}))
+        assert found == f"saturated: {CAMERA}"
 
 
 def test_a_tick_is_unanswerable_once_everybody_has_sent_for_it() -> None:

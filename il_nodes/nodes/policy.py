@@ -1,8 +1,9 @@
-"""The policy node: observation topics in, one proposal a tick out. Observation and inference share this one process.
+"""The policy node: observation topics in, one answer a tick out. Observation and inference share this one process.
 
 It reacts to the frame, it does not poll. Every frame enters the memory; when several are waiting, only the newest is
 answered, because an answer to an older one would be thrown away. What must not reach a policy (NaN, gaps, frozen
-sensors) gets no answer, and the gate then lets the expert drive.
+sensors, a recurrent state that is not warm) is answered with an abstention, all NaN: the expert drives, and the gate
+knows that the policy is alive. Another bundle can be swapped in meanwhile (:mod:`il_nodes.bundle_requests`).
 """
 
 from __future__ import annotations
@@ -12,69 +13,114 @@ import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, cast, get_args
 
 import numpy as np
-from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory
 
-from il_nodes.codecs import encode_proposal, import_message_class
+from il_nodes.bundle_loader import BundleLoader
+from il_nodes.bundle_requests import BundleRequests
+from il_nodes.bundle_swap import BundleSwap
+from il_nodes.codecs import encode_proposal
 from il_nodes.diagnostics import Status
-from il_nodes.lock_step_ticks import LockStepTicks
-from il_nodes.observation import ObservationAssembler
+from il_nodes.observation_intake import ObservationIntake, declare_intake
+from il_nodes.observed_tick import ObservedTick
 from il_nodes.pacing import Latencies
-from il_nodes.qos import LATCHED, RELIABLE
-from il_nodes.ros import UnderstudyNode, qos_profile, run_node, stamp_to_ns
-from il_nodes.sensor_checks import SensorChecks
+from il_nodes.qos import RELIABLE
+from il_nodes.ros import UnderstudyNode, run_node
+from il_nodes.running_policy import RunningPolicy
+from il_nodes.tick_answers import TickAnswers
+from models.bundle.session import ProviderChoice
+from models.chunks import DEFAULT_DECAY, TemporalEnsemble
 from models.contract import load_contract
 from models.data import Observation, Proposal
-from models.errors import CodecError, DeploymentError, ObservationError
+from models.errors import DeploymentError, ObservationError
 from models.runtime import PolicyRuntime
 
 __all__ = ["PolicyNode", "main"]
 
-#: In lock-step nothing but stamps may decide when an observation is complete: a settle time that never runs out.
-NEVER_S = 1e6
-#: Rounds of the executor that inference waits for a queue to run empty; more would starve it under a flood.
-DRAIN_ROUNDS = 20
+CHUNK_MODES = ("receding_horizon", "temporal_ensemble")
 
 
 class PolicyNode(UnderstudyNode):
-    """Topics and timers around the observation assembler and the policy's runtime."""
+    """Topics and timers around the observation intake and the running policy."""
 
     def __init__(self) -> None:
         super().__init__("policy")
-        self._contract = load_contract(self._path("contract", "the robot contract (YAML)"))
-        bundle = self._path("bundle", "the policy to run (policy.onnx)")
-        provider = self.parameter("provider", "auto", "what inference runs on", choices=("auto", "cpu", "cuda"))
-        lock_step = self.parameter("lock_step", False, "answer every tick, and by stamps alone")
-        settle_s = self.parameter(
-            "settle_s", 0.005, "how long a tick waits for samples that may belong to it, s", minimum=0.0, maximum=1.0
-        )
-        self._digests = self._open(self.parameter("record_digests", "", "file for one JSON line an observation used"))
-        self._ticks = LockStepTicks(self._contract) if lock_step else None
-        self._runtime = PolicyRuntime.load(bundle, self._contract, provider)  # type: ignore[arg-type]
-        self._runtime.warm_up()
-        self._runtime.reset()
-        self.get_logger().info(self._runtime.provider_note)
-        self._assembler = ObservationAssembler(self._contract, NEVER_S if lock_step else settle_s)
-        self._checks = SensorChecks(self._contract)
-        self._pending: Observation | None = None
-        self._memory_starts = False
-        self._messages = self._messages_at_trigger = self._rounds = 0
-        self._counts: Counter[str] = Counter()
-        self._problem = ""
-        self._inference, self._age = Latencies(), Latencies()
-        self._connect(settle_s, reliable=lock_step)
+        self._declare()
+        self._requests = BundleRequests(self)
+        self._digests: IO[str] | None = None
 
-    def _path(self, name: str, meaning: str) -> str:
-        path = self.parameter(name, "", f"path of {meaning}")
-        if not path:
-            raise DeploymentError(f"the policy node needs {meaning}", fix=f"-p {name}:=<path>")
-        return path
+    def _declare(self) -> None:
+        say = self.parameter
+        self._contract_path = say("contract", "", "path of the robot contract (YAML)")
+        self._bundle_path = say("bundle", "", "path of the policy to run; another one is swapped in", read_only=False)
+        provider = say("provider", "auto", "what inference runs on", choices=get_args(ProviderChoice))
+        self._provider = cast(ProviderChoice, provider)
+        self._chunk_mode = say(
+            "chunk_mode", "receding_horizon", "pass chunks on, or average those that overlap", choices=CHUNK_MODES
+        )
+        self._decay = say(
+            "ensemble_decay",
+            DEFAULT_DECAY,
+            "of the weights exp(-m i) of older chunks, ACT's m",
+            minimum=0.0,
+            maximum=100.0,
+        )
+        self._settings = declare_intake(self)
+        self._digests_path = say("record_digests", "", "file for one JSON line an observation used")
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def configure(self) -> None:
+        """Load and warm up the bundle, check it against the contract, make the topics."""
+        self._declare()
+        for name, path in (("contract", self._contract_path), ("bundle", self._bundle_path)):
+            if not path:
+                meaning = {"contract": "the robot contract (YAML)", "bundle": "the policy to run (policy.onnx)"}[name]
+                raise DeploymentError(f"the policy node needs {meaning}", fix=f"-p {name}:=<path>")
+        self._contract = load_contract(self._contract_path)
+        runtime = PolicyRuntime.load(self._bundle_path, self._contract, self._provider)
+        runtime.warm_up()
+        self.get_logger().info(runtime.provider_note)
+        self._digests = self._open(self._digests_path)
+        ensemble = TemporalEnsemble(self._contract.period_s, self._decay)
+        self._policy = RunningPolicy(runtime, ensemble if self._chunk_mode == "temporal_ensemble" else None)
+        scale = self._settings.time_scale
+        self._answers = TickAnswers(self._contract.period_s / scale, self._contract.gate.proposal_max_age_s / scale)
+        self._counts: Counter[str] = Counter()
+        self._inference, self._age = Latencies(), Latencies()
+        self._proposals = self.advertise(self._contract.gate.proposal_topic, JointTrajectory, RELIABLE)
+        self._intake = ObservationIntake(
+            self,
+            self._contract,
+            self._settings,
+            on_tick=self._on_tick,
+            on_drained=self._on_drained,
+            on_restart=self._on_restart,
+        )
+        self._quiet = self.steady_timer(self._contract.period_s / scale / 2.0, self._on_quiet)
+        loader = BundleLoader(self._contract, Path(self._contract_path), self._provider)
+        self._swap = BundleSwap(self._policy, loader, self._bundle_path)
+        self._requests.serve(self._swap)
+        self.diagnostics.add("policy", self._status)
+        self.diagnostics.add("bundle", self._bundle_status)
+
+    def activate(self) -> None:
+        """Propose from now on. The stack is warm; a recurrent state, which saw nothing, warms up first."""
+        self._policy.restart()
+        self._on_restart()
+
+    def cleanup(self) -> None:
+        """Let go of the policy."""
+        self._requests.close()
+        self._close_digests()
+
+    def shutdown_gracefully(self) -> None:
+        """The last digest is on disk before the process ends."""
+        self._close_digests()
 
     def _open(self, path: str) -> IO[str] | None:
         if not path:
@@ -84,175 +130,123 @@ class PolicyNode(UnderstudyNode):
         except OSError as error:
             raise DeploymentError("record_digests cannot be written", found=str(error)) from error
 
-    def _connect(self, settle_s: float, *, reliable: bool) -> None:
-        contract = self._contract
-        self._proposals = self.advertise(contract.gate.proposal_topic, JointTrajectory, RELIABLE)
-        self.subscribe("/episode", Header, self._on_episode, LATCHED)
-        # The executor serves what is ready in the order of creation: with the trigger last, a tick whose messages are
-        # all here is complete at once.
-        trigger = contract.observation(contract.trigger).sources[0].channel.topic
-        for topic in sorted(self._assembler.topics, key=lambda topic: topic == trigger):
-            channel = contract.topics()[topic]
-            self.subscribe(
-                topic,
-                import_message_class(channel.type),
-                partial(self._on_message, topic),
-                qos_profile(channel.qos, reliable=reliable),
-                raw=True,
-                on_lost=partial(self._on_lost, topic),
-            )
-        self._drained = self.create_guard_condition(self._on_drained)
-        self._settled = self.steady_timer(max(settle_s, 1e-3), self._on_settled)
-        self._settled.cancel()
-        self.diagnostics.add("policy", self._status)
+    def _close_digests(self) -> None:
+        if self._digests is not None:
+            self._digests.close()
+            self._digests = None
 
-    # -- what comes in --------------------------------------------------------------------------------------------
+    # -- ticks ----------------------------------------------------------------------------------------------------
 
-    def _on_episode(self, header: Any) -> None:
-        self._assembler.start_episode(header.frame_id, stamp_to_ns(header.stamp))
-        self._checks.restart()
-        self._pending = None
+    def _on_restart(self) -> None:
+        self._answers.restart(time.monotonic())
 
-    def _on_lost(self, topic: str, count: int) -> None:
-        self._counts[f"lost {topic}"] += count
-
-    def _on_message(self, topic: str, cdr: bytes) -> None:
-        self._messages += 1
-        receive_ns = time.monotonic_ns() if self._ticks is None else self._ticks.received(topic, cdr)
-        self._checks.note(topic, cdr, receive_ns)
-        self._collect(lambda: self._assembler.add(topic, cdr, receive_ns), receive_ns)
-        if self._ticks is None:
-            self._settled.reset()
-        elif self._pending is None:
-            self._abstain(self._ticks.unanswerable())
-
-    def _on_settled(self) -> None:
-        """Nothing has come for as long as a tick waits: complete it with what is there."""
-        self._settled.cancel()
-        receive_ns = time.monotonic_ns()
-        self._collect(lambda: self._assembler.poll(receive_ns), receive_ns)
-
-    def _collect(self, take: Callable[[], Observation | None], receive_ns: int) -> None:
-        """Take observations until none is left; the newest waits for its inference."""
-        while True:
-            try:
-                observation = take()
-            except (CodecError, ObservationError) as error:
-                self._refuse("observations_refused", error.problem)
-            else:
-                if observation is None:
-                    return
-                self._counts["observations_skipped"] += self._pending is not None
-                self._memory_starts |= observation.starts_memory
-                self._pending = observation
-                self._wait_for_silence()
-            take = partial(self._assembler.poll, receive_ns)
-
-    # -- inference ------------------------------------------------------------------------------------------------
-
-    def _wait_for_silence(self) -> None:
-        self._messages_at_trigger = self._messages
-        self._drained.trigger()
+    def _on_tick(self, tick: ObservedTick) -> None:
+        if self.is_active:
+            self._answers.offer(tick)
 
     def _on_drained(self) -> None:
-        """Runs behind the subscriptions of its round; infers once a whole round brought no further message."""
-        if self._pending is None:
+        """No further message is waiting: answer the newest tick, or say that there is none to answer."""
+        if not self.is_active:
             return
-        self._rounds += 1
-        if self._messages != self._messages_at_trigger and self._rounds < DRAIN_ROUNDS:
-            self._wait_for_silence()
-            return
-        observation, self._pending, self._rounds = self._pending, None, 0
-        self._propose(observation)
+        ticks = self._answers.take()
+        for tick in ticks[:-1]:
+            self._overlook(tick)
+        if ticks:
+            self._answer(ticks[-1])
+        elif self._intake.ticks is None and self._answers.is_silent(time.monotonic()):
+            self._counts["silences"] += 1
+            self._abstain(self._answers.silence_stamp_ns(self._clock_ns()))
 
-    def _propose(self, observation: Observation) -> None:
-        problem = self._checks.problem(observation)
-        if problem:
-            self._refuse("observations_unfit", problem)
-            self._abstain(observation.stamp_ns)
+    def _on_quiet(self) -> None:
+        """Time may be up; but what has arrived by now is looked at first."""
+        if self._answers.is_silent(time.monotonic()):
+            self._intake.wait_for_silence()
+
+    def _overlook(self, tick: ObservedTick) -> None:
+        if tick.observation is None:
             return
-        if self._memory_starts:
-            self._runtime.reset()
-            self._memory_starts = False
+        try:
+            self._policy.overlook(tick.observation, fit=not tick.problem)
+        except ObservationError as error:
+            self._intake.note("observations_refused", error.problem)
+
+    def _answer(self, tick: ObservedTick) -> None:
+        if tick.observation is None or tick.problem:
+            self._overlook(tick)
+            self._abstain(tick.stamp_ns)
+            return
         begun_s = time.monotonic()
         try:
-            proposal = self._runtime.predict(observation)
+            proposal = self._policy.propose(tick.observation)
         except ObservationError as error:
-            self._refuse("observations_refused", error.problem)
-            self._abstain(observation.stamp_ns)
+            self._intake.note("observations_refused", error.problem)
+            self._abstain(tick.stamp_ns)
             return
         self._inference.add(time.monotonic() - begun_s)
-        self._send(proposal)
-        self._age.add((self._clock_ns() - observation.stamp_ns) * 1e-9)
-        self._counts["proposals"] += 1
-        self._record(observation)
-
-    def _abstain(self, stamp_ns: int | None) -> None:
-        """In lock-step every tick wants an answer; one of NaN is refused by the gate, as silence would be."""
-        if self._ticks is None or stamp_ns is None:
+        if proposal is None:
+            self._counts["warm_up_ticks"] += 1
+            self._abstain(tick.stamp_ns)
             return
+        self._propose(proposal, tick.observation)
+
+    def _propose(self, proposal: Proposal, observation: Observation) -> None:
+        self._send(proposal)
+        self._answers.proposed(proposal.stamp_ns, len(proposal.actions), time.monotonic())
+        age_s = (self._clock_ns() - proposal.stamp_ns) * 1e-9
+        self._age.add(age_s)
+        self._counts["proposals"] += 1
+        self._counts["proposals_too_old"] += age_s > self._contract.gate.proposal_max_age_s
+        if self._digests is not None:
+            line = {
+                "stamp_ns": observation.stamp_ns,
+                "digest": observation.digest(),
+                "starts_memory": observation.starts_memory,
+            }
+            self._digests.write(json.dumps(line) + "\n")
+            self._digests.flush()
+
+    def _abstain(self, stamp_ns: int) -> None:
+        """All NaN: the gate refuses it, knows that somebody is there, and lets the expert drive."""
         names = self._contract.action_names
-        self._counts["abstentions"] += 1
         self._send(Proposal(stamp_ns, np.full((1, len(names)), np.nan, np.float32), math.nan, names))
+        self._answers.abstained(stamp_ns, time.monotonic())
+        self._counts["abstentions"] += 1
 
     def _send(self, proposal: Proposal) -> None:
         self._proposals.publish(encode_proposal(proposal, self._contract.period_s, JointTrajectory))
-        if self._ticks is not None:
-            self._ticks.answered(proposal.stamp_ns)
-
-    def _record(self, observation: Observation) -> None:
-        if self._digests is None:
-            return
-        line = {
-            "stamp_ns": observation.stamp_ns,
-            "digest": observation.digest(),
-            "starts_memory": observation.starts_memory,
-        }
-        self._digests.write(json.dumps(line) + "\n")
-        self._digests.flush()
+        if self._intake.ticks is not None:
+            self._intake.ticks.answered(proposal.stamp_ns)
 
     # -- what it says about itself --------------------------------------------------------------------------------
-
-    def _refuse(self, kind: str, problem: str) -> None:
-        self._counts[kind] += 1
-        if problem != self._problem:
-            self.get_logger().warning(problem, throttle_duration_sec=1.0)
-        self._problem = problem
 
     def _clock_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
     def _status(self) -> Status:
-        counts = self._assembler.counts()
-        now_ns = self._clock_ns()
+        runtime = self._policy.runtime
+        state = {f"state reset {reason}": count for reason, count in sorted(runtime.resets.items()) if count}
+        if runtime.is_recurrent:
+            state |= {"dropped_ticks": runtime.dropped_ticks, "is_warm": runtime.is_warm}
         values: dict[str, object] = {
-            "provider": self._runtime.provider,
+            "provider": runtime.provider,
             "inference_p50_ms": self._inference.percentile_ms(50),
             "inference_p99_ms": self._inference.percentile_ms(99),
             "proposal_age_p50_ms": self._age.percentile_ms(50),
             "proposal_age_p99_ms": self._age.percentile_ms(99),
-            **{f"age {stream.key} ms": self._age_ms(stream.key, now_ns) for stream in self._contract.observations},
+            "proposal_age_max_ms": self._age.percentile_ms(100),
+            "observations_skipped": self._answers.overtaken,
             **dict(sorted(self._counts.items())),
-            **{name: getattr(counts, name) for name in ("emitted", "decimated", "warming_up", "refused")},
+            **state,
+            **self._intake.values(self._clock_ns()),
         }
-        for name in ("gaps", "late", "out_of_order", "repeated", "before_episode"):
-            values |= {f"{name} {where}": count for where, count in getattr(counts, name).items()}
-        if self._problem:
-            values["last_problem"] = self._problem
-        frozen = self._checks.frozen()
+        frozen = self._intake.frozen()
         if frozen:
             return Status("error", f"frozen: {', '.join(frozen)}", values)
         return Status("ok", "proposing" if self._counts["proposals"] else "no observation yet", values)
 
-    def _age_ms(self, key: str, now_ns: int) -> float:
-        by_receipt = any(source.align.timeline == "receive" for source in self._contract.observation(key).sources)
-        return self._assembler.age_s(key, time.monotonic_ns() if by_receipt else now_ns) * 1e3
-
-    def shutdown_gracefully(self) -> None:
-        """The last digest is on disk before the process ends."""
-        if self._digests is not None:
-            self._digests.close()
-            self._digests = None
+    def _bundle_status(self) -> Status:
+        refused = self._swap.last_refusal
+        return Status("warn" if refused else "ok", refused or "runs", self._swap.values())
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -1,0 +1,96 @@
+"""The observation node: what a policy would see, stacked, on topics of its own.
+
+It is the policy node's first half as a separate process: for tools that show it, and for policies that are not one
+``policy.onnx``. The policy node does not need it. It loads neither an inference runtime nor a simulator.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Header
+
+from il_nodes.diagnostics import Status
+from il_nodes.observation_intake import ObservationIntake, declare_intake
+from il_nodes.observed_tick import ObservedTick
+from il_nodes.qos import RELIABLE
+from il_nodes.ros import UnderstudyNode, ns_to_stamp, run_node
+from il_nodes.stacked_messages import stacked_image, stacked_topics, stacked_vector
+from models.contract import load_contract
+from models.data import Observation
+from models.errors import DeploymentError
+
+__all__ = ["ObservationNode", "main"]
+
+
+class ObservationNode(UnderstudyNode):
+    """Publishes every observation on ``~/stacked/<stream>`` and every reset of memory on ``~/reset``."""
+
+    def __init__(self) -> None:
+        super().__init__("observation")
+        self._declare()
+
+    def _declare(self) -> None:
+        self._contract_path = self.parameter("contract", "", "path of the robot contract (YAML)")
+        self._settings = declare_intake(self)
+
+    def configure(self) -> None:
+        """Read the contract and make the topics."""
+        self._declare()
+        if not self._contract_path:
+            raise DeploymentError("the observation node needs the robot contract (YAML)", fix="-p contract:=<path>")
+        self._contract = load_contract(self._contract_path)
+        topics = stacked_topics(self._contract)
+        self._counts: Counter[str] = Counter()
+        self._resets = self.advertise("~/reset", Header, RELIABLE)
+        self._stacked = {
+            stream.key: self.advertise(topics[stream.key], Image if stream.is_image else JointState, RELIABLE)
+            for stream in self._contract.observations
+        }
+        self._intake = ObservationIntake(self, self._contract, self._settings, on_tick=self._on_tick)
+        self.diagnostics.add("observation", self._status)
+
+    def _on_tick(self, tick: ObservedTick) -> None:
+        if self._intake.ticks is not None:
+            self._intake.ticks.answered(tick.stamp_ns)
+        if tick.observation is None:
+            return
+        if tick.observation.starts_memory:
+            self._counts["resets"] += 1
+            self._resets.publish(Header(stamp=ns_to_stamp(tick.stamp_ns), frame_id=tick.observation.episode_id))
+        if not tick.problem and self.is_active:
+            self._publish(tick.observation)
+
+    def _publish(self, observation: Observation) -> None:
+        self._counts["published"] += 1
+        for stream in self._contract.observations:
+            publisher = self._stacked[stream.key]
+            if not publisher.get_subscription_count():
+                continue  # a stack of large images takes milliseconds to put together
+            publisher.publish(self._message(stream.key, observation))
+
+    def _message(self, key: str, observation: Observation) -> Any:
+        stream, stack = self._contract.observation(key), observation.arrays[key]
+        if stream.is_image:
+            return stacked_image(stack, observation.stamp_ns, self._intake.assembler.frame_id(key), Image)
+        return stacked_vector(stack, stream.names, observation.stamp_ns, JointState)
+
+    def _status(self) -> Status:
+        values = {**self._counts, **self._intake.values(int(self.get_clock().now().nanoseconds))}
+        frozen = self._intake.frozen()
+        if frozen:
+            return Status("error", f"frozen: {', '.join(frozen)}", values)
+        return Status("ok", "publishing" if self._counts["published"] else "no observation yet", values)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node; ``args`` as after the program's name."""
+    return run_node(ObservationNode, args, "observation")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
