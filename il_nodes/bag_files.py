@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from models.errors import RecordingError
 __all__ = [
     "MANIFEST",
     "METADATA",
+    "ORIGINALS",
     "PARTIAL_SUFFIX",
     "FileRecord",
+    "Losses",
     "Manifest",
     "file_record",
     "find_bags",
+    "mark_recording",
     "mcap_name",
     "sync_directory",
     "write_durably",
@@ -28,9 +31,14 @@ __all__ = [
 MANIFEST = "manifest.json"
 METADATA = "metadata.yaml"
 PARTIAL_SUFFIX = ".partial"
+#: Folder beside the recordings where a recovery keeps the unfinished ones that it has read.
+ORIGINALS = "originals"
 FORMAT = "understudy-recording-1"
 
 _READ_SIZE = 1 << 20
+
+#: Kind of loss, such as ``lost`` or ``dropped``, to topic to number of messages.
+Losses = Mapping[str, Mapping[str, int]]
 
 
 def mcap_name(episode_id: str) -> str:
@@ -61,6 +69,8 @@ class Manifest:
         counts: topic to number of messages.
         types: topic to ROS type.
         files: file name to checksum.
+        losses: kind of loss, such as ``lost`` or ``dropped``, to topic to number of messages; without losses empty.
+        origin: where the messages came from, unless they were recorded.
     """
 
     episode_id: str
@@ -73,6 +83,8 @@ class Manifest:
     counts: Mapping[str, int] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, FileRecord] = field(default_factory=dict)
+    losses: Losses = field(default_factory=dict)
+    origin: str = ""
 
     def to_json(self) -> str:
         """Text with a checksum over itself, since nothing else would notice a flipped bit in it."""
@@ -88,6 +100,10 @@ class Manifest:
             if checksum != _checksum(content) or content.pop("format") != FORMAT:
                 raise ValueError("its checksum or format does not match")
             content["files"] = {name: FileRecord(**record) for name, record in content["files"].items()}
+            # Without a checksum to hold it against, any file would pass for the one that was written.
+            missing = [name for name in (METADATA, mcap_name(content["episode_id"])) if name not in content["files"]]
+            if missing:
+                raise ValueError(f"it has no checksum of {' and '.join(missing)}")
             return cls(**content)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordingError(
@@ -96,6 +112,27 @@ class Manifest:
                 expected=f"an intact {path.name} of format {FORMAT}",
                 fix="restore the folder from a copy; this one stays out of training",
             ) from error
+
+
+def mark_recording(path: Path, outcome: str) -> str:
+    """Change how a finished recording ended, in its manifest and in one step; the outcome that it had.
+
+    The outcome that stands inside the MCAP file and in ``metadata.yaml`` is the one with which it was closed: rewriting
+    three files is no single step, and a crash in between would leave a recording that does not match its checksums.
+
+    Raises:
+        RecordingError: the manifest is damaged, or the disk is full or failing.
+    """
+    manifest = Manifest.read(path / MANIFEST)
+    new = path / f"{MANIFEST}.new"
+    try:
+        new.unlink(missing_ok=True)
+        write_durably(new, replace(manifest, outcome=outcome).to_json().encode())
+        new.replace(path / MANIFEST)
+        sync_directory(path)
+    except OSError as error:
+        raise RecordingError(f"the recording {path} cannot be marked", found=error.strerror) from error
+    return manifest.outcome
 
 
 def _checksum(content: Mapping[str, Any]) -> str:

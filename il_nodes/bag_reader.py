@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from il_nodes.bag_files import MANIFEST, PARTIAL_SUFFIX, Manifest, file_record
+from il_nodes.bag_files import MANIFEST, PARTIAL_SUFFIX, Losses, Manifest, file_record
 from il_nodes.codecs.interface import nearest
 from il_nodes.mcap_records import CHUNK, METADATA, DamageError, read_chunk, read_metadata, read_records
 from models.contract import Contract, parse_contract
 from models.errors import RecordingError
 
-__all__ = ["BagReader"]
+__all__ = ["BagReader", "find_mcap", "read_head"]
 
 _RESTORE = "restore the folder from a copy, and do not repair it with a recovery tool: that hides the damage"
 
@@ -51,7 +51,7 @@ class BagReader:
 
     def __init__(self, path: Path | str, allow_partial: bool = False) -> None:
         self.path = Path(path)
-        self._mcap = _find_mcap(self.path)
+        self._mcap = find_mcap(self.path)
         self._manifest = self._verify(allow_partial)
         self._content = _scan(self._mcap) if self._manifest is None else self._announced(self._manifest)
 
@@ -94,6 +94,16 @@ class BagReader:
     def counts(self) -> Mapping[str, int]:
         """Topic to number of messages."""
         return self._content.counts
+
+    @property
+    def losses(self) -> Losses:
+        """Kind of loss to topic to number of messages, as the recorder counted them."""
+        return self._manifest.losses if self._manifest else {}
+
+    @property
+    def origin(self) -> str:
+        """Where the messages came from, unless they were recorded."""
+        return self._manifest.origin if self._manifest else self._content.head.get("origin", "")
 
     @property
     def types(self) -> Mapping[str, str]:
@@ -164,7 +174,7 @@ class BagReader:
                 if not finished
                 else f"a {PARTIAL_SUFFIX} folder",
                 expected=f"a folder with a {MANIFEST}",
-                fix="record it again; its whole part opens in any MCAP tool, and stays out of training",
+                fix="save its whole part with 'understudy episodes recover'; it stays out of training",
             )
         if not finished:
             return None
@@ -184,7 +194,7 @@ class BagReader:
     def _announced(self, manifest: Manifest) -> _Content:
         """Content of a finished recording, from its manifest and the head of its file."""
         return _Content(
-            head=_head(self._mcap),
+            head=read_head(self._mcap),
             types=manifest.types,
             counts=manifest.counts,
             start_ns=manifest.start_ns,
@@ -193,7 +203,8 @@ class BagReader:
         )
 
 
-def _find_mcap(path: Path) -> Path:
+def find_mcap(path: Path) -> Path:
+    """The one MCAP file of a recording's folder. Raises RecordingError."""
     if not path.exists():
         raise RecordingError(f"there is no recording {path}", fix="check the path; a recording is a folder")
     files = sorted(path.glob("*.mcap")) if path.is_dir() else []
@@ -211,8 +222,8 @@ def _damaged(file: Path, found: str, expected: str = "") -> RecordingError:
     return RecordingError(f"{file} is damaged", found=found, expected=expected, fix=_RESTORE)
 
 
-def _head(mcap: Path) -> dict[str, str]:
-    """The recording's description, which its writer puts before everything else."""
+def read_head(mcap: Path) -> dict[str, str]:
+    """The recording's description, which its writer puts before everything else. Raises RecordingError."""
     try:
         for opcode, _, body in read_records(mcap):
             if opcode == METADATA:
@@ -235,7 +246,7 @@ def _scan(mcap: Path) -> _Content:
 
     A damaged chunk at the end is what a power cut leaves behind; with whole chunks behind it, it is something worse.
     """
-    head = _head(mcap)
+    head = read_head(mcap)
     channels: dict[int, tuple[str, str]] = {}
     counts: Counter[str] = Counter()
     times_ns: list[int] = []

@@ -1,30 +1,27 @@
-"""Writes one episode: MCAP through the ``mcap`` package, rosbag2's metadata and our manifest by hand.
+"""Writes one episode: an MCAP file, rosbag2's metadata and our manifest.
 
 Not through rosbags' writer: it leaves the chunks' checksums empty and closes chunks by size only, so that a flipped bit
 goes unnoticed and a slow episode sits in memory for minutes. Chunks are closed by the messages' own log time, not by a
-wall clock, so that equal messages give equal bytes.
+wall clock, so that equal messages give equal bytes. Three threads share the work: the caller's fills chunks, one
+compresses and writes them, one computes the checksum of the file.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
 import re
 import shutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from mcap.writer import CompressionType, Writer
-
+from il_nodes.appended_file import AppendedFile, ChunkThread
 from il_nodes.bag_files import (
     MANIFEST,
     METADATA,
     PARTIAL_SUFFIX,
-    FileRecord,
+    Losses,
     Manifest,
     mcap_name,
     sync_directory,
@@ -32,16 +29,16 @@ from il_nodes.bag_files import (
 )
 from il_nodes.codecs import canonical_cdr
 from il_nodes.codecs.interface import nearest
+from il_nodes.mcap_writer import ZSTD_LEVEL, Chunk, Compression, McapWriter
 from il_nodes.rosbag2_metadata import RecordedTopic, message_definition, qos_profiles_text, rosbag2_metadata
 from models.contract import Contract, Qos
 from models.errors import RecordingError
 
 __all__ = ["BagWriter", "RecordedTopic"]
 
-#: Log time after which a chunk is closed and handed to the system: what a killed recorder loses at most.
-FLUSH_NS = 1_000_000_000
-#: Wall time between two calls of fsync: what a power cut loses at most. Only durability depends on it, never a byte.
-SYNC_S = 1.0
+#: Log time after which a chunk is closed and handed to the system. A killed recorder loses at most that and what is on
+#: its way to the chunk, and may lose a second.
+FLUSH_NS = 500_000_000
 #: Bytes after which a chunk is closed early; MCAP's usual size, small enough to seek in.
 CHUNK_BYTES = 1 << 20
 
@@ -62,44 +59,6 @@ class _TypedTopic(Protocol):
     def qos(self) -> Qos: ...
 
 
-class _AppendedFile:
-    """A file that is only ever appended to, unbuffered, with a running SHA-256 of what was meant to be in it."""
-
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        self._digest = hashlib.sha256()
-        self._size = 0
-
-    def write(self, data: bytes) -> int:
-        """Append all of ``data``; on an error nothing of it stays, so the file ends with a whole record."""
-        rest = memoryview(data)
-        try:
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self._size)
-            raise
-        self._digest.update(data)
-        self._size += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self._size
-
-    def flush(self) -> None:
-        """Nothing waits here: every write goes to the system at once."""
-
-    def sync(self) -> None:
-        os.fsync(self._descriptor)
-
-    def close(self) -> FileRecord:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-        return FileRecord(self._digest.hexdigest(), self._size)
-
-
 class BagWriter:
     """Records one episode; used as a context manager, from one thread.
 
@@ -114,6 +73,10 @@ class BagWriter:
         task: what is to be done, in words.
         canonical: zero the padding of each message, see :func:`~il_nodes.codecs.canonical_cdr`; values are never
             changed.
+        compression: of the chunks: ``zstd``, or ``none``.
+        level: of zstd.
+        origin: where the messages come from, unless they are recorded.
+        sync: call fsync while recording; off only to measure what it costs.
 
     Raises:
         RecordingError: an impossible id, an episode that exists already, or a folder that cannot be written to.
@@ -128,31 +91,36 @@ class BagWriter:
         task: str = "",
         *,
         canonical: bool = True,
+        compression: Compression = "zstd",
+        level: int = ZSTD_LEVEL,
+        origin: str = "",
+        sync: bool = True,
     ) -> None:
         _check_episode_id(episode_id)
         self.episode_id = episode_id
         self.path = Path(directory) / episode_id
         self.partial_path = self.path.with_name(episode_id + PARTIAL_SUFFIX)
-        self._contract, self._task, self._canonical = contract, task, canonical
+        self._contract, self._task, self._canonical, self._origin = contract, task, canonical, origin
         self._topics = {
             t: RecordedTopic(v) if isinstance(v, str) else RecordedTopic(v.type, v.qos) for t, v in topics.items()
         }
         self._counts = dict.fromkeys(self._topics, 0)
         self._span_ns: tuple[int, int] | None = None
-        self._chunk_start_ns: int | None = None
         self._state = "open"
         self._failure = ""
-        self._synced_s = time.monotonic()
+        self._chunk, self._chunk_begin_ns = Chunk(), 0
+        self._sync = sync
         self._file = self._create()
         try:
-            self._mcap = Writer(self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD, enable_crcs=True)
-            self._mcap.start(profile="ros2", library=_LIBRARY)
-            self._mcap.add_metadata("understudy", self._description())
-            self._channels = self._register_channels()
+            self._mcap = McapWriter(self._file, _LIBRARY, compression, level)
+            self._mcap.write_metadata("understudy", self._description())
         except OSError as error:
-            raise self._fail(error) from error
+            self._file.close()
+            raise self._cannot_write(error) from error
+        self._channels = self._register_channels()
+        self._thread = ChunkThread(self._mcap, self._file, sync=sync)
 
-    def _create(self) -> _AppendedFile:
+    def _create(self) -> AppendedFile:
         for existing in (self.path, self.partial_path):
             if existing.exists():
                 raise RecordingError(
@@ -161,18 +129,20 @@ class BagWriter:
                 )
         try:
             self.partial_path.mkdir(parents=True)
-            return _AppendedFile(self.partial_path / mcap_name(self.episode_id))
+            return AppendedFile(self.partial_path / mcap_name(self.episode_id))
         except OSError as error:
             raise RecordingError(
                 f"cannot record into {self.path.parent}", found=str(error), expected="a folder that can be written to"
             ) from error
 
     def _description(self) -> dict[str, str]:
+        origin = {"origin": self._origin} if self._origin else {}
         return {
             "contract": self._contract.text,
             "contract_hash": self._contract.hash,
             "episode_id": self.episode_id,
             "task": self._task,
+            **origin,
         }
 
     def _register_channels(self) -> dict[str, int]:
@@ -182,12 +152,14 @@ class BagWriter:
             definition, digest = message_definition(recorded.type)
             if recorded.type not in schemas:
                 encoding = "ros2msg" if definition else ""
-                schemas[recorded.type] = self._mcap.register_schema(recorded.type, encoding, definition.encode())
+                schemas[recorded.type], record = self._mcap.schema(recorded.type, encoding, definition.encode())
+                self._chunk.add(record)
             metadata = {
                 "offered_qos_profiles": qos_profiles_text(recorded.qos),
                 "topic_type_hash": digest,
             }
-            channels[topic] = self._mcap.register_channel(topic, "cdr", schemas[recorded.type], metadata)
+            channels[topic], record = self._mcap.channel(topic, schemas[recorded.type], metadata)
+            self._chunk.add(record)
         return channels
 
     @property
@@ -222,43 +194,48 @@ class BagWriter:
             )
         if self._canonical:
             cdr = canonical_cdr(cdr, self._topics[topic].type)
-        try:
-            if self._chunk_start_ns is not None and abs(log_time_ns - self._chunk_start_ns) >= FLUSH_NS:
-                self._flush()
-            if self._chunk_start_ns is None:
-                self._chunk_start_ns = log_time_ns
-            self._mcap.add_message(channel, log_time_ns, cdr, log_time_ns, self._counts[topic])
-        except OSError as error:
-            raise self._fail(error) from error
+        if self._chunk.index and abs(log_time_ns - self._chunk_begin_ns) >= FLUSH_NS:
+            self._end_chunk()
+        if not self._chunk.index:
+            self._chunk_begin_ns = log_time_ns
+        self._chunk.add_message(channel, self._counts[topic], log_time_ns, cdr)
         self._counts[topic] += 1
         first, last = self._span_ns or (log_time_ns, log_time_ns)
         self._span_ns = (min(first, log_time_ns), max(last, log_time_ns))
+        if self._chunk.size > CHUNK_BYTES:
+            self._end_chunk()
 
     def flush(self) -> None:
         """Hand everything written so far to the disk. Raises RecordingError.
 
-        Happens by itself with every second of log time; calling it moves chunk boundaries, so not in lock-step.
+        Happens by itself with every half second of log time; calling it moves chunk boundaries, so not in lock-step.
         """
         self._require_open()
+        self._end_chunk()
         try:
-            self._flush()
+            self._thread.drain()
+            if self._sync:
+                self._file.sync()
         except OSError as error:
             raise self._fail(error) from error
 
-    def _flush(self) -> None:
-        self._mcap.flush()
-        self._chunk_start_ns = None
-        now_s = time.monotonic()
-        if now_s - self._synced_s >= SYNC_S:
-            self._file.sync()
-            self._synced_s = time.monotonic()
+    def _end_chunk(self) -> None:
+        """Give the chunk to the thread that writes it. Raises RecordingError when an earlier one could not be."""
+        if not self._chunk.index:
+            return
+        try:
+            self._thread.put(self._chunk)
+        except OSError as error:
+            raise self._fail(error) from error
+        self._chunk = Chunk()
 
-    def close(self, outcome: str, quarantine: str = "") -> Path:
+    def close(self, outcome: str, quarantine: str = "", losses: Losses | None = None) -> Path:
         """Make the episode durable under its final name.
 
         Args:
             outcome: how it ended, in a word or two.
             quarantine: why it must not be trained on; empty if it may.
+            losses: kind of loss to topic to number of messages.
 
         Returns:
             The finished recording's folder.
@@ -267,45 +244,53 @@ class BagWriter:
             RecordingError: the disk is full or failing, or failed before; the ``.partial`` folder stays.
         """
         self._require_open()
+        self._end_chunk()
         try:
-            self._mcap.flush()
-            self._mcap.add_metadata("understudy_outcome", {"outcome": outcome, "quarantine": quarantine})
-            metadata = self._rosbag2_metadata(outcome, quarantine)
-            self._mcap.add_metadata("rosbag2", {"serialized_metadata": metadata})
-            self._mcap.finish()
-            self._file.sync()
-            files = {mcap_name(self.episode_id): self._file.close()}
-            files[METADATA] = write_durably(self.partial_path / METADATA, metadata.encode())
-            first_ns, last_ns = self._span_ns or (0, 0)
-            manifest = Manifest(
-                episode_id=self.episode_id,
-                task=self._task,
-                outcome=outcome,
-                quarantine=quarantine,
-                contract_hash=self._contract.hash,
-                start_ns=first_ns,
-                end_ns=last_ns,
-                counts=self._counts,
-                types={topic: recorded.type for topic, recorded in self._topics.items()},
-                files=files,
-            )
-            write_durably(self.partial_path / MANIFEST, manifest.to_json().encode())
-            sync_directory(self.partial_path)
-            self.partial_path.rename(self.path)
-            sync_directory(self.path.parent)
+            self._thread.drain()
+            self._thread.stop()
+            self._finish(outcome, quarantine, losses or {})
         except OSError as error:
             raise self._fail(error) from error
         self._state = "closed"
         return self.path
 
+    def _finish(self, outcome: str, quarantine: str, losses: Losses) -> None:
+        """Everything behind the last chunk, and the other files; raises OSError."""
+        self._mcap.write_metadata("understudy_outcome", {"outcome": outcome, "quarantine": quarantine})
+        metadata = self._rosbag2_metadata(outcome, quarantine)
+        self._mcap.write_metadata("rosbag2", {"serialized_metadata": metadata})
+        self._mcap.finish()
+        if self._sync:
+            self._file.sync()
+        files = {mcap_name(self.episode_id): self._file.close()}
+        files[METADATA] = write_durably(self.partial_path / METADATA, metadata.encode())
+        first_ns, last_ns = self._span_ns or (0, 0)
+        manifest = Manifest(
+            episode_id=self.episode_id,
+            task=self._task,
+            outcome=outcome,
+            quarantine=quarantine,
+            contract_hash=self._contract.hash,
+            start_ns=first_ns,
+            end_ns=last_ns,
+            counts=self._counts,
+            types={topic: recorded.type for topic, recorded in self._topics.items()},
+            files=files,
+            losses=losses,
+            origin=self._origin,
+        )
+        write_durably(self.partial_path / MANIFEST, manifest.to_json().encode())
+        sync_directory(self.partial_path)
+        self.partial_path.rename(self.path)
+        sync_directory(self.path.parent)
+
     def abort(self) -> None:
         """Stop without an outcome: what can be saved is, in the ``.partial`` folder, which never counts as complete."""
         if self._state == "open":
-            with contextlib.suppress(OSError):
-                self._mcap.flush()
-                self._file.sync()
+            with contextlib.suppress(OSError, RecordingError):
+                self.flush()
         if self._state in ("open", "failed"):
-            self._file.close()
+            self._let_go()
             self._state = "aborted"
 
     def discard(self) -> None:
@@ -332,10 +317,18 @@ class BagWriter:
             )
 
     def _fail(self, error: OSError) -> RecordingError:
-        self._state = "failed"
-        self._failure = str(error)
+        self._let_go()
+        return self._cannot_write(error)
+
+    def _let_go(self) -> None:
+        """End both threads and close the file."""
+        self._thread.stop()
         with contextlib.suppress(OSError):
             self._file.close()
+
+    def _cannot_write(self, error: OSError) -> RecordingError:
+        self._state = "failed"
+        self._failure = str(error)
         with contextlib.suppress(OSError):
             free = f"; {shutil.disk_usage(self.partial_path).free / 1e6:.0f} MB free"
             self._failure += free

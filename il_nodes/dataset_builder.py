@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from il_nodes.bag_files import MANIFEST, Manifest, mcap_name
 from il_nodes.bag_reader import BagReader
 from il_nodes.recorded_episode import RecordedEpisode, read_episode
 from models.contract import Contract
 from models.episodes import DRIVERS, Episode, write_dataset
 from models.errors import ContractError, DatasetError, RecordingError
+from models.label_file import LabelFile, labels_of
 
 __all__ = ["DatasetReport", "QuarantinedRecording", "UsedRecording", "build_dataset"]
 
@@ -32,6 +34,7 @@ class UsedRecording:
         late: samples that came after their tick; each may be a difference to what was driven with.
         gaps: ticks left out because a stream's newest sample was too old.
         refused: ticks left out because their values were not finite or could not be decoded.
+        relabelled: ticks whose label a person gave afterwards.
     """
 
     name: str
@@ -41,6 +44,7 @@ class UsedRecording:
     late: int
     gaps: int
     refused: int
+    relabelled: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ def build_dataset(
     contract: Contract | None = None,
     overwrite: bool = False,
     settle_s: float = 0.005,
+    labels: Path | None = None,
+    failures: bool = False,
 ) -> DatasetReport:
     """Make a dataset of recordings. One that cannot be used is named in the report, and the others go on.
 
@@ -100,19 +106,31 @@ def build_dataset(
         contract: only recordings of this one are used; when not given, the one that most of them share.
         overwrite: replace a dataset that is there.
         settle_s: as in the live nodes.
+        labels: folder of labels that a person gave afterwards (``understudy relabel``).
+        failures: also use episodes that a person marked as failures.
 
     Raises:
         DatasetError: no recording can be used, or the dataset cannot be written.
     """
-    builder = _Builder([Path(bag) for bag in bags], progress, settle_s)
+    builder = _Builder([Path(bag) for bag in bags], progress, settle_s, labels, failures=failures)
     chosen = contract or builder.common_contract()
     dataset = write_dataset(out, builder.episodes(chosen), chosen, overwrite=overwrite)
     return DatasetReport(str(out), dataset.hash, chosen.hash, len(dataset), builder.used, builder.quarantined)
 
 
 class _Builder:
-    def __init__(self, bags: Sequence[Path], progress: Progress | None, settle_s: float) -> None:
+    def __init__(
+        self,
+        bags: Sequence[Path],
+        progress: Progress | None,
+        settle_s: float,
+        labels: Path | None = None,
+        *,
+        failures: bool = False,
+    ) -> None:
         self._progress = progress
+        self._failures = failures
+        self._labels = labels
         self._settle_s = settle_s
         self._total = len(bags)
         self._readers: list[BagReader] = []
@@ -132,6 +150,8 @@ class _Builder:
             return
         if reader.quarantine:
             self._quarantine(bag.name, f"marked when it was recorded: {reader.quarantine}")
+        elif reader.outcome == "failure" and not self._failures:
+            self._quarantine(bag.name, "a person marked it as a failure")
         else:
             self._readers.append(reader)
 
@@ -152,7 +172,7 @@ class _Builder:
                 self._progress(done, self._total)
             try:
                 self._require_contract(reader, contract)
-                recorded = read_episode(reader, contract, self._settle_s)
+                recorded = read_episode(reader, contract, self._settle_s, self._relabelled(reader, contract))
                 self._require_fit(recorded.episode)
             except (RecordingError, DatasetError) as error:
                 self._quarantine(reader.path.name, str(error))
@@ -163,6 +183,14 @@ class _Builder:
             raise self.nothing_usable()
         if self._progress:
             self._progress(self._total, self._total)
+
+    def _relabelled(self, reader: BagReader, contract: Contract) -> LabelFile | None:
+        """What a person said afterwards about this very recording. Raises DatasetError for another one's labels."""
+        if self._labels is None:
+            return None
+        manifest = Manifest.read(reader.path / MANIFEST)
+        sha256 = manifest.files[mcap_name(manifest.episode_id)].sha256
+        return labels_of(self._labels, reader.episode_id, sha256, contract.action_names)
 
     def _require_contract(self, reader: BagReader, contract: Contract) -> None:
         if reader.contract.hash != contract.hash:
@@ -208,4 +236,5 @@ def _summary(name: str, recorded: RecordedEpisode) -> UsedRecording:
         late=sum(recorded.counts.late.values()),
         gaps=sum(recorded.counts.gaps.values()),
         refused=recorded.counts.refused,
+        relabelled=recorded.relabelled,
     )

@@ -84,10 +84,12 @@ class ChunkContent:
 
     Attributes:
         channels: channel id to (topic, type), of the channels that were announced in it.
+        qos_profiles: topic to the YAML text of ``offered_qos_profiles``, of the same channels.
         messages: channel id, log time in nanoseconds, and the bytes of each message, in order.
     """
 
     channels: dict[int, tuple[str, str]]
+    qos_profiles: dict[str, str]
     messages: list[tuple[int, int, memoryview]]
 
 
@@ -124,6 +126,7 @@ def _decompress(compression: str, data: bytes, size: int) -> bytes:
 def _unpack(content: memoryview) -> ChunkContent:
     types: dict[int, str] = {}
     channels: dict[int, tuple[str, str]] = {}
+    qos_profiles: dict[str, str] = {}
     messages: list[tuple[int, int, memoryview]] = []
     offset = 0
     while offset < len(content):
@@ -140,4 +143,5 @@ def _unpack(content: memoryview) -> ChunkContent:
         elif opcode == _CHANNEL:
             channel: Any = Channel.read(ReadDataStream(BytesIO(body)))
             channels[channel.id] = (channel.topic, types.get(channel.schema_id, ""))
-    return ChunkContent(channels, messages)
+            qos_profiles[channel.topic] = channel.metadata.get("offered_qos_profiles", "")
+    return ChunkContent(channels, qos_profiles, messages)

@@ -12,15 +12,15 @@ import numpy.typing as npt
 from il_nodes.bag_reader import BagReader
 from il_nodes.codecs import CdrCursor, codec_for, decode_raw, header_stamp_ns
 from il_nodes.observation import ObservationAssembler, ObservationCounts
+from il_nodes.recorded_topics import DECISION_TOPIC, EPISODE_TOPIC, LABEL_PREFIX
 from models.contract import Contract, Source
 from models.data import FloatArray, Observation
 from models.episodes import DRIVERS, EXPERT, Episode
 from models.errors import CodecError, RecordingError, UnderstudyError
+from models.label_file import LabelFile, merge_labels
 
 __all__ = ["DECISION_TOPIC", "EPISODE_TOPIC", "RecordedEpisode", "needed_topics", "read_episode"]
 
-EPISODE_TOPIC = "/episode"
-DECISION_TOPIC = "/gate/decision"
 #: What reading bytes that are no whole message raises; a recording holds them as they came.
 _MALFORMED = (CodecError, struct.error, ValueError, IndexError)
 
@@ -34,11 +34,13 @@ class RecordedEpisode:
             no stack reaches over the hole.
         unlabelled: ticks for which the expert had said nothing recent.
         counts: the assembler's.
+        relabelled: ticks whose label a person gave afterwards.
     """
 
     episode: Episode
     unlabelled: int
     counts: ObservationCounts
+    relabelled: int = 0
 
 
 class _Series:
@@ -52,8 +54,21 @@ class _Series:
         self._stamps_ns.append(stamp_ns)
         self._values.append(values)
 
-    def at(self, ticks_ns: npt.NDArray[np.int64], max_age_s: float, empty: FloatArray) -> FloatArray:
-        """``(T, dims)`` float32 values at the ticks; ``empty`` where there is none, or none young enough."""
+    def at(
+        self,
+        ticks_ns: npt.NDArray[np.int64],
+        max_age_s: float,
+        empty: FloatArray,
+        starts_ns: npt.NDArray[np.int64] | None = None,
+    ) -> FloatArray:
+        """``(T, dims)`` float32 values at the ticks; ``empty`` where there is none, or none young enough.
+
+        Args:
+            ticks_ns: ``(T,)`` stamps.
+            max_age_s: how long a value counts.
+            empty: ``(dims,)``.
+            starts_ns: sorted; a value from before a start says nothing about a tick behind it.
+        """
         found = np.tile(empty, (len(ticks_ns), 1))
         if not self._stamps_ns:
             return found
@@ -62,7 +77,11 @@ class _Series:
         order = np.argsort(stamps, kind="stable")
         stamps, values = stamps[order], np.stack(self._values)[order]
         positions = np.searchsorted(stamps, ticks_ns, side="right") - 1
-        fresh = (positions >= 0) & (ticks_ns - stamps[np.maximum(positions, 0)] <= max_age_s * 1e9)
+        found_ns = stamps[np.maximum(positions, 0)]
+        fresh = (positions >= 0) & (ticks_ns - found_ns <= max_age_s * 1e9)
+        if starts_ns is not None and len(starts_ns):
+            begun = np.searchsorted(starts_ns, ticks_ns, side="right") - 1
+            fresh &= (begun < 0) | (found_ns >= starts_ns[np.maximum(begun, 0)])
         found[fresh] = values[positions[fresh]]
         return found
 
@@ -79,24 +98,45 @@ def _label_sources(contract: Contract) -> tuple[Source, ...]:
     )
 
 
+def _preferred_labels(reader: BagReader, contract: Contract) -> tuple[tuple[Source, ...], float]:
+    """The label's sources, and how old a label may be, s: the labeller's answers where there are any.
+
+    They are stamped with the very tick that they answer. Without them the expert's commands count, which are what it
+    intended also while noise was on: the noise node publishes elsewhere.
+    """
+    sources = _label_sources(contract)
+    answers = tuple(
+        replace(source, channel=replace(source.channel, topic=LABEL_PREFIX + source.channel.topic))
+        for source in sources
+    )
+    if contract.gate.expert_topics and all(reader.counts.get(source.channel.topic) for source in answers):
+        return answers, 0.0
+    return sources, contract.gate.expert_max_age_s
+
+
 def needed_topics(contract: Contract) -> tuple[str, ...]:
     """Topics without which a recording is of no use for training: every observation, and the expert's commands."""
     observed = ObservationAssembler(contract).topics
     return tuple(dict.fromkeys((*observed, *(source.channel.topic for source in _label_sources(contract)))))
 
 
-def read_episode(reader: BagReader, contract: Contract, settle_s: float = 0.005) -> RecordedEpisode:
+def read_episode(
+    reader: BagReader, contract: Contract, settle_s: float = 0.005, relabelled: LabelFile | None = None
+) -> RecordedEpisode:
     """Episode of one recording.
 
     Args:
         reader: the recording, of this contract.
         contract: how to observe and label.
         settle_s: as in the live nodes.
+        relabelled: what a person said afterwards; on those ticks it counts instead of what was recorded.
 
     Raises:
         RecordingError: a topic is missing, or no tick can be used.
     """
-    reader.require(needed_topics(contract))
+    reader.require(ObservationAssembler(contract).topics)
+    if relabelled is None:
+        reader.require(source.channel.topic for source in _preferred_labels(reader, contract)[0])
     ticks, assembler, first_error = _observe(reader, contract, settle_s)
     if not ticks:
         raise RecordingError(
@@ -106,6 +146,9 @@ def read_episode(reader: BagReader, contract: Contract, settle_s: float = 0.005)
         )
     stamps = np.array([observation.stamp_ns for observation in ticks], np.int64)
     labels, executed, driver, label_error = _commands(reader, contract, stamps)
+    relabelled_ticks = 0
+    if relabelled is not None:
+        labels, relabelled_ticks = merge_labels(labels, stamps, relabelled)
     labelled = np.isfinite(labels).all(axis=1)
     if not labelled.any():
         raise RecordingError(
@@ -126,7 +169,7 @@ def read_episode(reader: BagReader, contract: Contract, settle_s: float = 0.005)
         starts_memory=starts,
         meta={"recording": reader.path.name, "task": reader.task, "outcome": reader.outcome},
     )
-    return RecordedEpisode(episode, int((~labelled).sum()), assembler.counts())
+    return RecordedEpisode(episode, int((~labelled).sum()), assembler.counts(), relabelled_ticks)
 
 
 def _observe(
@@ -204,7 +247,8 @@ def _commands(
     reader: BagReader, contract: Contract, ticks_ns: npt.NDArray[np.int64]
 ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.uint8], str]:
     """At each tick the expert's command (NaN without one), the robot's, and who drove; and the first error in words."""
-    labels, commands = _label_sources(contract), contract.action_sources
+    (labels, label_age_s), commands = _preferred_labels(reader, contract), contract.action_sources
+    starts_ns = np.array([stamp_ns for stamp_ns, _ in _episode_starts(reader)], np.int64)
     wanted = [(source, _Series()) for source in (*labels, *commands)]
     by_topic: dict[str, list[tuple[Source, _Series]]] = {}
     for source, series in wanted:
@@ -227,13 +271,14 @@ def _commands(
 
     def join(part: list[tuple[Source, _Series]], max_age_s: float) -> FloatArray:
         columns = [
-            series.at(ticks_ns, max_age_s, np.full(len(source.names), np.nan, np.float32)) for source, series in part
+            series.at(ticks_ns, max_age_s, np.full(len(source.names), np.nan, np.float32), starts_ns)
+            for source, series in part
         ]
         return np.concatenate(columns, axis=1)
 
     driver = drivers.at(ticks_ns, math.inf, np.array([EXPERT], np.float32))[:, 0].astype(np.uint8)
     return (
-        join(wanted[: len(labels)], contract.gate.expert_max_age_s),
+        join(wanted[: len(labels)], label_age_s),
         join(wanted[len(labels) :], math.inf),
         driver,
         first_error,

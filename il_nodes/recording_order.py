@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -32,18 +33,18 @@ class LockStepOrder:
         self._waiting: dict[tuple[int, str], bytes] = {}
         self._seen: dict[int, set[str]] = {}
         self.completed_ns: int | None = None
-        #: Messages of a tick that was already written: they break the order, and are dropped.
-        self.late = 0
-        #: A second message of one topic and stamp; the first one counts.
-        self.repeated = 0
+        #: Topic to messages of a tick that was already written: they break the order, and are dropped.
+        self.late: Counter[str] = Counter()
+        #: Topic to second messages of one stamp; the first one counts.
+        self.repeated: Counter[str] = Counter()
 
     def add(self, topic: str, stamp_ns: int, cdr: bytes) -> list[Stamped]:
         """Take a message; what can be written now, in order."""
         if self.completed_ns is not None and stamp_ns <= self.completed_ns:
-            self.late += 1
+            self.late[topic] += 1
             return []
         if (stamp_ns, topic) in self._waiting:
-            self.repeated += 1
+            self.repeated[topic] += 1
             return []
         self._waiting[stamp_ns, topic] = cdr
         if topic not in self._tick_topics:
@@ -85,6 +86,12 @@ class StampGaps:
         if self._last_ns is not None and stamp_ns > self._last_ns:
             self.missing += max(0, round((stamp_ns - self._last_ns) / self._period_ns) - 1)
         self._last_ns = stamp_ns
+
+    def end(self, stamp_ns: int) -> None:
+        """The stream ends before this stamp; the samples between the last one and it are missing too."""
+        if self._last_ns is not None and stamp_ns > self._last_ns:
+            self.missing += int(max(0.0, (stamp_ns - self._last_ns) / self._period_ns - 0.5))
+        self._last_ns = None
 
     def restart(self) -> None:
         """The stream may jump now: a new episode, a car put back on its track."""

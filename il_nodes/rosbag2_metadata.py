@@ -12,19 +12,34 @@ import yaml
 from il_nodes.codecs.canonical import typestore
 from models.contract import Qos
 
-__all__ = ["RecordedTopic", "message_definition", "qos_profile", "qos_profiles_text", "rosbag2_metadata"]
+__all__ = [
+    "RecordedTopic",
+    "message_definition",
+    "qos_from_text",
+    "qos_profile",
+    "qos_profiles_text",
+    "rosbag2_metadata",
+]
 
 _ROS_DISTRO = "jazzy"
+#: In words since version 9 of rosbag2's format, before in the middleware's numbers.
+_RELIABILITY = {"1": "reliable", "2": "best_effort", "reliable": "reliable", "best_effort": "best_effort"}
+_DURABILITY = {"1": "transient_local", "2": "volatile", "transient_local": "transient_local", "volatile": "volatile"}
 #: The longest duration that ROS can express: no deadline.
 _UNLIMITED = {"sec": 9223372036, "nsec": 854775807}
 
 
 @dataclass(frozen=True)
 class RecordedTopic:
-    """Type and offered QoS of a recorded topic; a contract's Channel serves as well."""
+    """Type and QoS of a recorded topic; a contract's Channel serves as well."""
 
     type: str
     qos: Qos = field(default_factory=Qos)
+
+    @property
+    def is_latched(self) -> bool:
+        """Whether late subscribers get the last message, so that it belongs into a recording that begins after it."""
+        return self.qos.durability == "transient_local"
 
 
 def rosbag2_metadata(
@@ -114,3 +129,25 @@ def qos_profile(qos: Qos) -> dict[str, Any]:
         "liveliness_lease_duration": _UNLIMITED,
         "avoid_ros_namespace_conventions": False,
     }
+
+
+#: Of the text above: a topic with a hundred publishers needs 20 KB. It comes out of somebody else's bag.
+_MAX_BYTES = 64 * 1024
+
+
+def qos_from_text(text: str) -> Qos:
+    """The QoS of a channel's ``offered_qos_profiles``, the first of several; the default for what is not understood."""
+    if len(text) > _MAX_BYTES:
+        return Qos()
+    try:
+        profiles = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return Qos()
+    if not isinstance(profiles, list) or not profiles or not isinstance(profiles[0], dict):
+        return Qos()
+    found, depth = profiles[0], profiles[0].get("depth")
+    return Qos(
+        reliability=_RELIABILITY.get(str(found.get("reliability")), Qos().reliability),
+        durability=_DURABILITY.get(str(found.get("durability")), Qos().durability),
+        depth=depth if isinstance(depth, int) and 0 < depth < 2**31 else Qos().depth,
+    )

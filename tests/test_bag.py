@@ -6,8 +6,9 @@ import io
 import resource
 import struct
 from collections.abc import Callable
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ from ros_messages import CAMERA, COMMAND, ODOMETRY, TOPIC_TYPES, command_cdr, im
 from rosbags.rosbag2 import Reader
 
 from il_nodes.bag import BagReader, BagWriter, find_bags
+from il_nodes.bag_files import Manifest, mark_recording
 from il_nodes.codecs import CODECS
 from il_nodes.mcap_records import MAX_CHUNK_BYTES, DamageError, read_chunk
+from il_nodes.mcap_writer import Compression
 from models.contract import Channel, Qos
 from models.errors import RecordingError
 
@@ -84,9 +87,7 @@ def test_rosbags_and_mcap_read_the_same_bytes(tmp_path: Path) -> None:
 
 def test_every_chunk_has_a_checksum(tmp_path: Path) -> None:
     """Catches a writer that leaves CRCs empty, as rosbags' does: a flipped bit would go unnoticed in other tools."""
-    path = record(tmp_path, drive())
-    data = io.BytesIO(next(path.glob("*.mcap")).read_bytes())
-    chunks = [r for r in StreamReader(data, emit_chunks=True).records if hasattr(r, "uncompressed_crc")]
+    chunks = chunks_of(next(record(tmp_path, drive()).glob("*.mcap")))
     assert len(chunks) >= 2
     assert all(chunk.uncompressed_crc for chunk in chunks)
 
@@ -177,6 +178,29 @@ def test_required_topics(tmp_path: Path) -> None:
         reader.require(["/camera/front"])
 
 
+def test_a_mark_changes_the_manifest_only(tmp_path: Path) -> None:
+    """Catches a mark that breaks a checksum, or a crash in mid-mark that leaves the recording without a manifest."""
+    path = record(tmp_path, drive(2), outcome="complete")
+    before = {file.name: file.read_bytes() for file in path.iterdir()}
+    (path / "manifest.json.new").write_text("left by a crash")
+    assert mark_recording(path, "failure") == "complete"
+    after = {file.name: file.read_bytes() for file in path.iterdir()}
+    assert {name for name in before if before[name] != after[name]} == {"manifest.json"}
+    assert after.keys() == before.keys()
+    assert BagReader(path).outcome == "failure"
+
+
+@pytest.mark.parametrize("kept", [[], ["metadata.yaml"], ["drive-1_0.mcap"]])
+def test_a_manifest_must_name_every_file(tmp_path: Path, kept: list[str]) -> None:
+    """Catches a manifest that vouches for nothing: with it, any file would pass for the one that was written."""
+    path = record(tmp_path, drive(2))
+    manifest = Manifest.read(path / "manifest.json")
+    files = {name: manifest.files[name] for name in kept}
+    (path / "manifest.json").write_text(replace(manifest, files=files).to_json())
+    with pytest.raises(RecordingError, match=r"no checksum of"):
+        BagReader(path)
+
+
 def test_finding_recordings(tmp_path: Path) -> None:
     for name in ("b", "a"):
         record(tmp_path, drive(1), name)
@@ -263,18 +287,40 @@ def test_what_is_no_recording(tmp_path: Path) -> None:
         BagReader(path)
 
 
+def chunks_of(mcap: Path) -> list[Any]:
+    records = StreamReader(io.BytesIO(mcap.read_bytes()), emit_chunks=True).records
+    return [record for record in records if hasattr(record, "uncompressed_crc")]
+
+
 def test_flushes_follow_the_log_time(tmp_path: Path) -> None:
-    """Catches a writer that keeps a slow episode in memory until a chunk is full."""
-    sizes = []
+    """Catches a writer that keeps a slow episode in memory until a chunk is full, or cuts it by the wall clock."""
     writer = BagWriter(tmp_path, "a", make_contract(), TOPIC_TYPES)
-    for tick in range(45):
+    for tick in range(25):
         writer.write(ODOMETRY, tick * 50_000_000, odometry_cdr(tick, 0.0, 0.0))
-        sizes.append(next(writer.partial_path.iterdir()).stat().st_size)
-    grown = [index for index, (before, after) in enumerate(pairwise(sizes), 1) if after > before]
-    assert grown == [20, 40]
     writer.flush()
-    assert len(list(BagReader(writer.partial_path, allow_partial=True).messages())) == 45
-    writer.abort()
+    assert len(list(BagReader(writer.partial_path, allow_partial=True).messages())) == 25
+    chunks = chunks_of(next(writer.close("success").glob("*.mcap")))
+    assert [(chunk.message_start_time, chunk.message_end_time) for chunk in chunks] == [
+        (0, 450_000_000),
+        (500_000_000, 950_000_000),
+        (1_000_000_000, 1_200_000_000),
+    ]
+
+
+@pytest.mark.parametrize("compression", ["zstd", "none"])
+def test_a_bag_reads_the_same_with_and_without_compression(tmp_path: Path, compression: Compression) -> None:
+    """Catches a parameter that changes more than the size, and chunks that say another method than theirs."""
+    messages = drive()
+    with BagWriter(tmp_path, "a", make_contract(), TOPIC_TYPES, compression=compression) as writer:
+        for message in messages:
+            writer.write(*message)
+        path = writer.close("success")
+    assert list(BagReader(path).messages()) == messages
+    chunks = chunks_of(next(path.glob("*.mcap")))
+    assert {chunk.compression for chunk in chunks} == {"" if compression == "none" else "zstd"}
+    with Reader(path) as reader:
+        theirs = [(connection.topic, stamp, bytes(data)) for connection, stamp, data in reader.messages()]
+    assert sorted(theirs) == sorted(messages)
 
 
 def test_padding_is_recorded_as_zeros_only(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from ros_messages import (
 )
 
 from il_nodes.bag import BagReader, BagWriter
+from il_nodes.bag_files import mark_recording
 from il_nodes.dataset_builder import build_dataset
 from il_nodes.observation import ObservationAssembler
 from models.contract import Contract, parse_contract
@@ -303,3 +304,54 @@ def test_the_helpers_write_what_a_gate_would(tmp_path: Path) -> None:
     reader = BagReader(record(tmp_path, drive(2)))
     assert reader.counts["/gate/decision"] == 2
     assert reader.types["/gate/decision"] == "diagnostic_msgs/msg/DiagnosticArray"
+
+
+def test_the_first_tick_after_a_recovery_has_no_old_label(tmp_path: Path) -> None:
+    """Catches the crash's last command taken as the answer to the car that was just put back on the road."""
+    again = START_NS + 4 * PERIOD_NS
+    messages = [m for m in drive(8) if m[0] not in (EXPERT, COMMAND) or m[1] != again]
+    messages.append(("/episode", again, header_cdr(again, "drive")))
+    report = build_dataset([record(tmp_path, sorted(messages, key=lambda m: (m[1], m[0])))], tmp_path / "set")
+    dataset = open_dataset(tmp_path / "set")
+    assert ticks_of(dataset) == [0, 1, 2, 3, 5, 6, 7]
+    assert report.used[0].unlabelled == 1
+    assert dataset.actions[4].tolist() == [105.0, 0.5]
+
+
+LABEL = "/label" + EXPERT
+
+
+def label_drive(labelled: range) -> list[Message]:
+    """The same drive, with the labeller's answers of some ticks beside what the expert commanded."""
+    stamps = [(tick, START_NS + tick * PERIOD_NS) for tick in labelled]
+    return drive(8) + [(LABEL, stamp, command_cdr(stamp, 300.0 + tick, 0.75)) for tick, stamp in stamps]
+
+
+def record_with_labels(directory: Path, messages: list[Message], name: str = "drive") -> Path:
+    topics = {**TOPIC_TYPES, LABEL: "geometry_msgs/msg/TwistStamped"}
+    with BagWriter(directory, name, make_contract(), topics) as writer:
+        for message in sorted(messages, key=lambda m: (m[1], m[0])):
+            writer.write(*message)
+        return writer.close("success")
+
+
+def test_the_labellers_answers_are_preferred(tmp_path: Path) -> None:
+    """Catches a label that answers an earlier tick, and a bag whose answers are overlooked."""
+    report = build_dataset([record_with_labels(tmp_path, label_drive(range(2, 7)))], tmp_path / "set")
+    dataset = open_dataset(tmp_path / "set")
+    assert ticks_of(dataset) == [2, 3, 4, 5, 6]
+    assert dataset.actions.tolist() == [[300.0 + tick, 0.75] for tick in range(2, 7)]
+    assert report.used[0].unlabelled == 3
+    build_dataset([record_with_labels(tmp_path, label_drive(range(0)), "plain")], tmp_path / "plain-set")
+    assert open_dataset(tmp_path / "plain-set").actions[0, 0] == 100.0, "a topic without messages is no answer"
+
+
+def test_failures_are_left_out_unless_asked_for(tmp_path: Path) -> None:
+    """Catches a demonstration that its own driver called a failure, learnt from all the same."""
+    good, bad = record(tmp_path, drive(6), "good"), record(tmp_path, drive(6), "bad")
+    mark_recording(bad, "failure")
+    report = build_dataset([good, bad], tmp_path / "set")
+    assert [used.name for used in report.used] == ["good"]
+    assert report.quarantined[0].reason == "a person marked it as a failure"
+    both = build_dataset([good, bad], tmp_path / "both", failures=True)
+    assert [used.name for used in both.used] == ["good", "bad"]

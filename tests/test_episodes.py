@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,17 @@ def test_chunks_do_not_reach_beyond_a_reset(tmp_path: Path) -> None:
     indices, valid = dataset.later_index(3)
     assert indices.tolist() == [[0, 1, 2], [1, 2, 2], [2, 2, 2], [3, 4, 4], [4, 4, 4], [5, 5, 5]]
     assert valid.sum(axis=1).tolist() == [3, 2, 1, 2, 1, 1]
+
+
+def test_chunks_do_not_reach_over_a_tick_that_was_left_out(tmp_path: Path) -> None:
+    """Catches a step of a chunk that is two periods long: a gap shorter than the contract's reset goes unmarked."""
+    episode = make_episode("a", 5)
+    stamps = episode.stamps_ns.copy()
+    stamps[3:] += stamps[1] - stamps[0]
+    dataset = write_dataset(tmp_path / "set", [replace(episode, stamps_ns=stamps)], CONTRACT)
+    indices, valid = dataset.later_index(3)
+    assert indices.tolist() == [[0, 1, 2], [1, 2, 2], [2, 2, 2], [3, 4, 4], [4, 4, 4]]
+    assert valid.sum(axis=1).tolist() == [3, 2, 1, 2, 1]
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.3, 0.99])

@@ -21,13 +21,23 @@ def test_contract_episode_and_extra_topics_are_recorded_once() -> None:
         "/x std_msgs/msg/Header",
     ]
     topics = recorded_topics(CONTRACT, [entry for entry in extra if entry])
-    names = [item.topic for item in topics]
-    assert sorted(names) == sorted({"/episode", "/track", "/x", *CONTRACT.topics()})
-    assert names[:2] == ["/episode", "/track"], "what a tick must not overtake is subscribed to first"
-    by_name = {item.topic: item for item in topics}
-    assert by_name["/odom"].qos.reliability == "reliable"
-    assert by_name["/track"].qos.durability == "transient_local"
-    assert by_name["/x"].qos.depth >= 100
+    assert set(topics) >= {"/episode", "/track", "/x", *CONTRACT.topics()}
+    latched = [topic for topic, item in topics.items() if item.is_latched]
+    assert list(topics)[: len(latched)] == latched, "what a tick must not overtake is subscribed to first"
+    assert topics["/odom"].qos.reliability == "reliable"
+    assert topics["/track"].qos.durability == "transient_local"
+    assert topics["/x"].qos.depth >= 100
+
+
+def test_what_our_own_nodes_say_is_recorded_without_asking() -> None:
+    """Would catch a real robot, whose parameters name no topic of ours, recorded without decisions or labels."""
+    topics = recorded_topics(CONTRACT, [])
+    expert = CONTRACT.gate.expert_topics[0]
+    for topic in (expert, "/cmd_vel", f"/label{expert}", f"/noise{expert}"):
+        assert topics[topic].type == "geometry_msgs/msg/TwistStamped"
+    assert topics["/gate/decision"].type == "diagnostic_msgs/msg/DiagnosticArray"
+    assert topics["/policy/proposal"].type == "trajectory_msgs/msg/JointTrajectory"
+    assert topics["/noise/injected"].is_latched
 
 
 @pytest.mark.parametrize("entry", ["/x", "/x std_msgs/msg/Header often", "a b c d"])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import queue
 import shutil
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ros_messages import COMMAND, TOPIC_TYPES, command_cdr, make_contract
+from ros_messages import COMMAND, ODOMETRY, TOPIC_TYPES, command_cdr, make_contract
 
 from il_nodes.bag import BagReader, BagWriter, find_bags
 from il_nodes.recording_order import Stamped
@@ -20,9 +22,13 @@ MESSAGE = Stamped(1_000_000_000, COMMAND, command_cdr(1_000_000_000, 1.0, 0.0))
 class Recorder:
     """A recording thread with room for two messages, and its events as they come."""
 
-    def __init__(self, open_bag: Callable[[str], BagSink]) -> None:
+    def __init__(
+        self, open_bag: Callable[[str], BagSink], capacity_bytes: int = 10**6, flush_s: float | None = None
+    ) -> None:
         self._signals: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self.thread = RecordingThread(open_bag, lambda: self._signals.put(None), capacity=2)
+        self.thread = RecordingThread(
+            open_bag, lambda: self._signals.put(None), capacity=2, capacity_bytes=capacity_bytes, flush_s=flush_s
+        )
 
     def event(self) -> RecordingEvent:
         self._signals.get(timeout=5.0)
@@ -80,4 +86,92 @@ def test_an_episode_id_cannot_write_lines_into_the_log(tmp_path: Path) -> None:
     message = recorder.event().message
     assert "\x1b" not in message
     assert not any(line.startswith("[INFO]") for line in message.splitlines())
+    assert recorder.thread.stop(5.0)
+
+
+class SlowBag(BagWriter):
+    """A bag on a disk that stands still until it is let go."""
+
+    go_on = threading.Event()
+
+    def write(self, topic: str, log_time_ns: int, cdr: bytes) -> None:
+        self.go_on.wait(20.0)
+        super().write(topic, log_time_ns, cdr)
+
+
+def test_a_slow_disk_holds_up_nobody_and_every_drop_is_counted(tmp_path: Path) -> None:
+    """FAULTS 25 and 26: catches callbacks that wait for the disk, and an episode with holes that calls itself whole."""
+    SlowBag.go_on.clear()
+    recorder = Recorder(lambda episode_id: SlowBag(tmp_path, episode_id, make_contract(), TOPIC_TYPES))
+    recorder.thread.open("drive")
+    assert recorder.event().kind == "opened"
+    for _ in range(10):
+        recorder.thread.write(MESSAGE)
+    recorder.thread.write(Stamped(1, ODOMETRY, b""))
+    assert recorder.thread.dropped == {COMMAND: 8, ODOMETRY: 1}
+    recorder.thread.close("complete", losses={"lost": {COMMAND: 2}})
+    assert recorder.thread.dropped == {}
+    SlowBag.go_on.set()
+    event = recorder.event()
+    assert event.kind == "closed"
+    assert "not for training" in event.message
+    reader = BagReader(tmp_path / "drive")
+    assert reader.counts[COMMAND] == 2
+    assert reader.losses == {"lost": {COMMAND: 2}, "dropped": {COMMAND: 8, ODOMETRY: 1}}
+    assert reader.quarantine == (
+        "2 messages lost on /cmd_vel; 8 messages on /cmd_vel dropped, the disk is too slow; "
+        "1 message on /odom dropped, the disk is too slow"
+    )
+    assert recorder.thread.stop(5.0)
+
+
+def test_what_may_wait_is_limited_in_bytes_too(tmp_path: Path) -> None:
+    """Catches 2,000 large images that wait for a slow disk and fill the memory; one alone must pass all the same."""
+    SlowBag.go_on.clear()
+    recorder = Recorder(lambda episode_id: SlowBag(tmp_path, episode_id, make_contract(), TOPIC_TYPES), 10)
+    recorder.thread.open("drive")
+    assert recorder.event().kind == "opened"
+    recorder.thread.write(MESSAGE)
+    recorder.thread.write(MESSAGE)
+    assert recorder.thread.dropped == {COMMAND: 1}
+    SlowBag.go_on.set()
+    recorder.thread.write(MESSAGE, wait=True)
+    recorder.thread.close("complete")
+    assert recorder.event().kind == "closed"
+    assert BagReader(tmp_path / "drive").counts[COMMAND] == 2
+    assert recorder.thread.stop(5.0)
+
+
+def test_a_quiet_second_brings_everything_to_the_disk(tmp_path: Path) -> None:
+    """Catches messages that sit in memory until the next one comes, however long that takes."""
+    recorder = Recorder(lambda episode_id: BagWriter(tmp_path, episode_id, make_contract(), TOPIC_TYPES), flush_s=0.05)
+    recorder.thread.open("drive")
+    assert recorder.event().kind == "opened"
+    recorder.thread.write(MESSAGE)
+    deadline_s = time.monotonic() + 10.0
+    while not BagReader(tmp_path / "drive.partial", allow_partial=True).counts.get(COMMAND):
+        assert time.monotonic() < deadline_s
+    recorder.thread.close("complete")
+    assert recorder.event().kind == "closed"
+    assert recorder.thread.stop(5.0)
+
+
+def test_the_last_episode_can_be_marked(tmp_path: Path) -> None:
+    """Catches a mark that goes to another episode, and one that overtakes the closing of its own."""
+    recorder = Recorder(lambda episode_id: BagWriter(tmp_path, episode_id, make_contract(), TOPIC_TYPES))
+    for name in ("first", "second"):
+        recorder.thread.open(name)
+        assert recorder.event().kind == "opened"
+        recorder.thread.close("complete")
+        assert recorder.event().kind == "closed"
+    recorder.thread.mark("first", "failure")
+    assert recorder.event().kind == "unmarked"
+    recorder.thread.mark("second", "success")
+    event = recorder.event()
+    assert (event.kind, event.message) == ("marked", "second: success (was complete)")
+    assert [BagReader(bag).outcome for bag in find_bags(tmp_path)] == ["complete", "success"]
+    (tmp_path / "second" / "manifest.json").write_text("{}")
+    recorder.thread.mark("second", "failure")
+    event = recorder.event()
+    assert (event.kind, "damaged" in event.message) == ("unmarked", True)
     assert recorder.thread.stop(5.0)

@@ -20,6 +20,9 @@ __all__ = ["Batch", "EpisodeDataset"]
 
 IndexArray = npt.NDArray[np.int64]
 
+#: Periods between two ticks; with more, one is missing in between: a chunk's steps are one period each.
+_MAX_STEP = 1.5
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -115,10 +118,12 @@ class EpisodeDataset:
             length: ticks, the tick itself included.
 
         Returns:
-            ``(T, length)`` ticks, and whether each still belongs to the same stretch without a reset of memory; where
-            it does not, the stretch's last tick stands.
+            ``(T, length)`` ticks, and whether each still belongs to the same stretch without a reset of memory and
+            without a tick left out, however few; where it does not, the stretch's last tick stands.
         """
-        starts = np.append(np.flatnonzero(self.starts_memory), len(self))
+        begins = self.starts_memory.copy()
+        begins[1:] |= np.diff(self.stamps_ns) > _MAX_STEP * self.contract.period_s * 1e9
+        starts = np.append(np.flatnonzero(begins), len(self))
         last = np.repeat(starts[1:] - 1, np.diff(starts))
         later = np.arange(len(self), dtype=np.int64)[:, None] + np.arange(length, dtype=np.int64)
         return np.minimum(later, last[:, None]), later <= last[:, None]

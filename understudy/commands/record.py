@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,14 +10,34 @@ from models.errors import RecordingError
 from understudy.commands.options import (
     DEFAULT_WORKSPACE,
     ContractOption,
+    Device,
+    DeviceOption,
     DomainOption,
+    EnableControlOption,
+    Expert,
+    ExpertOption,
+    LabelOption,
+    NoiseOption,
     ParamsOption,
+    SimOption,
     WorkspaceOption,
+    refuse_given,
+    require_contract_of_robot,
     require_seeds,
+    stack_options,
 )
 from understudy.console import Console, counted
 
+if TYPE_CHECKING:
+    from understudy.drives import DriveSettings
+    from understudy.workspace import Workspace
+
 __all__ = ["add_to"]
+
+# What decides about a simulated drive.
+_SIMULATED = ("tracks", "laps", "max_episode_s", "disturbance_rad", "seed", "real_time_factor")
+# With 0.1 rad the expert still stays on the road of 100 tracks out of 100 (bench/results/sim.json).
+_DISTURBANCE_RAD = 0.08
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,63 +56,103 @@ def record(
         float, typer.Option("--max-episode-s", min=1, help="Longest episode, simulated seconds.")
     ] = 60.0,
     disturbance_rad: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--disturbance-rad",
             min=0,
             help="Standard deviation of the noise on the executed steering, rad. It leads the car to places beside the "
-            "perfect line; what is learned is what the expert intended there (DART). 0 for none.",
+            "perfect line; what is learned is what the expert intended there (DART).",
+            show_default=f"{_DISTURBANCE_RAD}; 0 for a person, and with --noise",
         ),
-    ] = 0.08,
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of starts and disturbances.")] = 0,
     real_time_factor: Annotated[
         float | None,
         typer.Option(
             "--real-time-factor",
             min=0.1,
-            help="Drive in real time (1.0) or a multiple of it. Without it the drive is in lock-step: as fast as the "
-            "machine allows, and the same bags every time.",
-            show_default="lock-step",
+            help="Drive in real time (1.0) or a multiple of it. Without it the scripted expert drives in lock-step: as "
+            "fast as the machine allows, and the same bags every time.",
+            show_default="lock-step; 1.0 for a person",
         ),
     ] = None,
     append: Annotated[bool, typer.Option("--append", help="Add to the recordings that are there.")] = False,
+    sim: SimOption = True,
+    expert: ExpertOption = Expert.AUTO,
+    teleop_device: DeviceOption = Device.JOY,
+    noise: NoiseOption = None,
+    label: LabelOption = False,
+    enable_control: EnableControlOption = None,
     contract: ContractOption = None,
     params_file: ParamsOption = None,
     domain: DomainOption = None,
 ) -> int:
-    """Record demonstrations: the expert drives the simulated car over ROS 2, one bag (MCAP) an episode.
+    """Record demonstrations over ROS 2, one bag (MCAP) an episode.
 
-    Twelve episodes take about a minute. Watch them with "understudy episodes list", in Foxglove, or "ros2 bag play".
+    The scripted expert, or a person, drives the simulated car; twelve episodes take about a minute. With --no-sim
+    --contract FILE your own robot is recorded, until Ctrl-C. Watch the bags with "understudy episodes list", in
+    Foxglove, or "ros2 bag play".
     """
-    from understudy.drives import DriveSettings, finished_episodes, parse_seeds
+    from understudy.drives import finished_episodes
+    from understudy.robot_runs import RobotRun
     from understudy.stages import Stages
     from understudy.workspace import Workspace
 
     console: Console = context.obj
-    settings = DriveSettings(
+    place = Workspace(workspace, create=False)
+    options = stack_options(sim, expert, teleop_device, noise=noise, label=label, enable_control=enable_control)
+    if sim:
+        by_program = expert in (Expert.AUTO, Expert.SCRIPTED)
+        if disturbance_rad is None:
+            disturbance_rad = _DISTURBANCE_RAD if by_program and noise is None else 0.0
+        settings = _settings(tracks, seed, laps, max_episode_s, disturbance_rad, real_time_factor, by_program)
+        stages = Stages(place, console, contract=contract, params_file=params_file, domain=domain)
+        stages.require_drivable()
+        options.nodes("collect", contract=stages.contract_file)
+    else:
+        refuse_given(context, _SIMULATED, "a robot is not simulated")
+        robot = require_contract_of_robot(context, contract)
+        run = RobotRun(place, console, robot, params_file, domain, options)
+        run.check()
+    with place.locked():
+        present = finished_episodes(place.recordings)
+        _require_room(place, len(present), append)
+        result = stages.record(settings, options) if sim else run.record()
+        total = len(finished_episodes(place.recordings))
+    made = counted(total - len(present), "episode")
+    text = f"{made} added; {total} in {place.recordings}" if present else f"{made} in {place.recordings}"
+    console.result({"ok": True, **result}, text)
+    if total:
+        console.next_step(f"understudy episodes build{place.option()}")
+    return 0
+
+
+def _require_room(place: Workspace, present: int, append: bool) -> None:
+    if present and not append:
+        raise RecordingError(
+            f"{place.recordings} holds {counted(present, 'episode')} already",
+            fix="give --append (and other --tracks) to add to them, or another --workspace to start anew",
+        )
+
+
+def _settings(
+    tracks: str,
+    seed: int,
+    laps: int,
+    max_episode_s: float,
+    disturbance_rad: float,
+    factor: float | None,
+    by_program: bool,
+) -> DriveSettings:
+    from understudy.drives import DriveSettings, parse_seeds
+
+    return DriveSettings(
         tracks=parse_seeds(tracks),
         prefix=f"demonstration-{seed}",
         seed=seed,
         laps=laps,
         max_episode_s=max_episode_s,
         disturbance_std_rad=disturbance_rad,
-        lock_step=real_time_factor is None,
-        real_time_factor=real_time_factor or 1.0,
+        lock_step=factor is None and by_program,
+        real_time_factor=factor or 1.0,
     )
-    place = Workspace(workspace, create=False)
-    stages = Stages(place, console, contract=contract, params_file=params_file, domain=domain)
-    stages.require_drivable()
-    with place.locked():
-        present = finished_episodes(place.recordings)
-        if present and not append:
-            raise RecordingError(
-                f"{place.recordings} holds {counted(len(present), 'episode')} already",
-                fix="give new --tracks and --append to add to them, or another --workspace to start anew",
-            )
-        result = stages.record(settings)
-        total = len(finished_episodes(place.recordings))
-    made = counted(total - len(present), "episode")
-    text = f"{made} added; {total} in {place.recordings}" if present else f"{made} in {place.recordings}"
-    console.result({"ok": True, **result}, text)
-    console.next_step(f"understudy episodes build{place.option()}")
-    return 0

@@ -1,0 +1,81 @@
+"""What is missing from an episode, by sequence numbers, by the middleware's word, and by the stamps."""
+
+from __future__ import annotations
+
+import pytest
+
+from il_nodes.message_accounts import MessageAccounts, SequenceGaps, reasons
+
+CAMERA, STATE = "/camera", "/odom"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "lost"),
+    [
+        ([1, 2, 3], 0),
+        ([1, 2, 5, 6], 2),
+        ([40, 41, 43], 1),  # joined late: what was before nobody lost
+        ([7, 8, 1, 2, 4], 1),  # the publisher was started anew
+        ([3, 3, 4], 0),
+    ],
+)
+def test_gaps_between_the_numbers_of_one_publisher(numbers: list[int], lost: int) -> None:
+    """Would catch a late joiner or a new publisher that counts as a loss, and a loss that does not."""
+    gaps = SequenceGaps(lambda: 1)
+    assert sum(gaps.add(number) for number in numbers) == lost
+
+
+def test_numbers_of_several_publishers_mean_nothing() -> None:
+    """Would catch two publishers of one topic, whose numbers alternate, that cost every episode."""
+    gaps = SequenceGaps(lambda: 2)
+    assert sum(gaps.add(number) for number in (1, 100, 2, 101, 3)) == 0
+
+
+def accounts() -> MessageAccounts:
+    return MessageAccounts(CAMERA, 20.0, lambda _: 1, ["/track"])
+
+
+def test_one_loss_is_counted_once() -> None:
+    """Would catch the same loss counted twice, by its number and by the middleware, or counted by neither."""
+    books = accounts()
+    for number in (1, 2, 5):
+        books.number(CAMERA, number)
+    books.report_lost(CAMERA, 2)
+    books.report_lost(STATE, 4)
+    books.number(STATE, None)
+    assert books.lost == {CAMERA: 2, STATE: 4}
+
+
+def test_an_episode_starts_with_empty_books_and_known_numbers() -> None:
+    """Would catch losses of one episode that spoil the next, and a loss between them that nobody notices."""
+    books = accounts()
+    books.number(CAMERA, 1)
+    books.number(CAMERA, 4)
+    books.take(CAMERA, 10**9)
+    assert (books.lost, books.received) == ({CAMERA: 2}, {CAMERA: 1})
+    books.begin()
+    assert (books.lost, books.received) == ({}, {})
+    books.number(CAMERA, 6)
+    assert books.lost == {CAMERA: 1}
+
+
+def test_reasons_name_every_loss_that_matters() -> None:
+    """Would catch an episode that is not whole and goes into training."""
+    books = accounts()
+    for stamp_ms in (0, 50, 200):
+        books.take(CAMERA, stamp_ms * 1_000_000)
+    books.end(298_000_000)
+    books.report_lost("/track", 2)
+    losses = books.losses({STATE: 2, "/track": 1}, {STATE: 3})
+    assert losses == {
+        "missing": {CAMERA: 3},
+        "late": {STATE: 2},
+        "repeated": {STATE: 3},
+        "superseded": {"/track": 3},
+    }
+    assert reasons(losses) == "3 ticks missing on /camera; 2 messages on /odom came after the tick was written"
+    assert reasons({"dropped": {CAMERA: 7}, "lost": {STATE: 1}}) == (
+        "1 message lost on /odom; 7 messages on /camera dropped, the disk is too slow"
+    )
+    assert reasons({"repeated": {STATE: 3}}) == ""
+    assert accounts().losses({}, {}) == {}

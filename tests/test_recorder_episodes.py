@@ -1,0 +1,149 @@
+"""The recorder as a process: marks, lifecycle, repeated episodes, and messages that never arrived."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorder_robot import CAMERA, ODOMETRY, Robot, start
+from ros_processes import RosEnvironment
+
+from il_nodes.bag import BagReader, find_bags
+from il_nodes.bag_files import MANIFEST, METADATA, Manifest
+
+pytestmark = pytest.mark.ros
+
+
+def drive(robot: Robot, name: str, first: int = 0, ticks: int = 3) -> None:
+    """One episode from its announcement to its end."""
+    robot.begin(name)
+    for index in range(first, first + ticks):
+        robot.tick(index)
+    robot.wait_for_status(f"received {CAMERA}", str(ticks))
+    robot.end(first + ticks)
+
+
+def outcomes(directory: Path) -> dict[str, str]:
+    return {path.name: BagReader(path).outcome for path in find_bags(directory)}
+
+
+def test_success_and_failure_are_marked(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Would catch a mark that lands on another episode, breaks its checksums, or vanishes."""
+    ros = ros_environment
+    _, robot = start(ros, tmp_path, mark_within_s=3.0)
+    assert not robot.call("success").success, "there was no episode yet"
+    robot.begin("first")
+    robot.tick(0)
+    assert robot.call("failure").success
+    assert robot.call("success").success, "a person may think again"
+    robot.wait_for_status("mark", "success")
+    robot.end(1)
+    ros.wait_until(lambda: outcomes(tmp_path) == {"first": "success"}, 10.0, "the first episode")
+    assert "outcome: success" in (tmp_path / "first" / METADATA).read_text()
+    drive(robot, "second", 100)
+    ros.wait_until(lambda: "second" in outcomes(tmp_path), 10.0, "the second episode")
+    answer = robot.call("failure")
+    assert answer.success, answer.message
+    assert answer.message == "second: failure (was complete)"
+    assert outcomes(tmp_path) == {"first": "success", "second": "failure"}
+    ended_s = time.monotonic()
+    ros.wait_until(lambda: time.monotonic() - ended_s > 3.0, 10.0, "the time for marks to be over")
+    refused = robot.call("success")
+    assert not refused.success
+    assert "within the last 3 s" in refused.message
+    drive(robot, "third", 200)
+    assert robot.call("discard").success
+    assert not robot.call("success").success, "a discarded episode cannot be marked"
+    assert outcomes(tmp_path) == {"first": "success", "second": "failure"}
+
+
+def test_an_episode_of_the_same_id_right_after_its_end(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Would catch the second take swallowed while the first one's last messages are still waited for."""
+    ros = ros_environment
+    _, robot = start(ros, tmp_path, grace_s=5.0)
+    drive(robot, "take", 0)
+    robot.announce("take")
+    robot.wait_for_status("episode", "take-2")
+    for index in range(2):
+        robot.tick(index)
+    robot.wait_for_status(f"received {CAMERA}", "2")
+    assert robot.call("stop").success
+    robot.announce("take")  # the robot goes on with it, but a person has stopped it here
+    ros.wait_until(lambda: len(find_bags(tmp_path)) == 2, 10.0, "both takes")
+    robot.wait_for_status("episode", "")
+    assert {path.name: BagReader(path).counts[CAMERA] for path in find_bags(tmp_path)} == {"take": 3, "take-2": 2}
+    assert [BagReader(path).quarantine for path in find_bags(tmp_path)] == ["", ""]
+
+
+def transition(ros: RosEnvironment, number: int) -> bool:
+    from lifecycle_msgs.msg import Transition
+    from lifecycle_msgs.srv import ChangeState
+
+    client = ros.probe.create_client(ChangeState, "/recorder/change_state")
+    ros.wait_until(client.service_is_ready, 10.0, "the recorder's lifecycle")
+    future: Any = client.call_async(ChangeState.Request(transition=Transition(id=number)))
+    ros.wait_until(future.done, 15.0, "the transition")
+    return bool(future.result().success)
+
+
+def test_deactivation_closes_the_episode(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Would catch a resting recorder that records, loses what it had, or does not take up what goes on meanwhile."""
+    from lifecycle_msgs.msg import Transition
+
+    ros = ros_environment
+    recorder, robot = start(ros, tmp_path)
+    robot.begin("drive")
+    for index in range(5):
+        robot.tick(index)
+    robot.wait_for_status(f"received {ODOMETRY}", "5")
+    assert transition(ros, Transition.TRANSITION_DEACTIVATE)
+    ros.wait_until(lambda: outcomes(tmp_path) == {"drive": "aborted"}, 10.0, "the episode to be closed")
+    refused = robot.call("start")
+    assert (refused.success, refused.message) == (False, "the recorder is not active")
+    robot.announce("while-resting")
+    robot.tick(6)
+    robot.wait_for_status("episode", "")
+    assert transition(ros, Transition.TRANSITION_ACTIVATE)
+    robot.wait_for_status("episode", "while-resting")
+    robot.tick(7)
+    robot.wait_for_status(f"received {CAMERA}", "1")
+    assert transition(ros, Transition.TRANSITION_DEACTIVATE)
+    assert transition(ros, Transition.TRANSITION_CLEANUP)
+    assert outcomes(tmp_path) == {"drive": "aborted", "while-resting": "aborted"}, "the clean-up waits for the disk"
+    assert transition(ros, Transition.TRANSITION_CONFIGURE)
+    assert transition(ros, Transition.TRANSITION_ACTIVATE)
+    robot.wait_for_status("episode", "while-resting-2")
+    assert recorder.terminate() == 0
+    assert [BagReader(path).outcome for path in find_bags(tmp_path)] == ["aborted"] * 3
+
+
+def test_messages_that_found_no_room_are_counted(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Would catch FAULTS 26: the middleware drops old messages of a busy process in silence."""
+    ros = ros_environment
+    recorder, robot = start(ros, tmp_path)
+    robot.begin("drive")
+    robot.tick(0)
+    robot.wait_for_status(f"received {CAMERA}", "1")
+    recorder.send(signal.SIGSTOP)
+    for index in range(1, 251):  # the subscription to the camera keeps a hundred
+        robot.tick(index)
+    recorder.send(signal.SIGCONT)
+    robot.tick(251)
+
+    def is_accounted_for() -> bool:
+        status = robot.status()
+        return int(status[f"received {CAMERA}"]) + int(status.get(f"lost {CAMERA}", 0)) == 252
+
+    ros.wait_until(is_accounted_for, 10.0, "every message to be accounted for")
+    assert int(robot.status()["missing_ticks"]) > 100
+    robot.end(252)
+    ros.wait_until(lambda: "drive" in outcomes(tmp_path), 10.0, "the episode to be closed")
+    reader = BagReader(tmp_path / "drive")
+    manifest = Manifest.read(tmp_path / "drive" / MANIFEST)
+    sent = {topic: reader.counts[topic] + manifest.losses["lost"].get(topic, 0) for topic in (CAMERA, ODOMETRY)}
+    assert sent == {CAMERA: 252, ODOMETRY: 252}
+    assert manifest.losses["lost"][CAMERA] > 100
+    assert f"{manifest.losses['lost'][CAMERA]} messages lost on {CAMERA}" in reader.quarantine
