@@ -72,7 +72,9 @@ def test_minimal_contract_takes_every_default() -> None:
     """Catches a default that is missing, or that turned into a required key."""
     contract = load_contract(DATA / "minimal.yaml")
     (image,) = contract.observations
-    assert image.sources[0].channel == Channel("/camera/image_raw", "sensor_msgs/msg/Image", Qos())
+    heard = Qos(reliability="best_effort")
+    assert image.sources[0].channel == Channel("/camera/image_raw", "sensor_msgs/msg/Image", heard)
+    assert contract.action_sources[0].channel.qos == Qos()
     assert image.sources[0].align == Align("hold", "header", 0.0)
     assert image.sources[0].max_age_s is None
     assert image.image_size is None
@@ -81,6 +83,16 @@ def test_minimal_contract_takes_every_default() -> None:
     assert contract.limits == ()
     assert contract.gate.expert_topics == ()
     assert contract.topics().keys() == {"/camera/image_raw", "/cmd_vel"}
+
+
+def test_what_a_qos_leaves_out_is_that_of_sensor_data_or_of_commands() -> None:
+    """Catches a camera that is deaf to a best-effort driver because its contract only says how deep its queue is."""
+    text = DRIVING.read_text().replace("reliability: reliable, ", "")
+    contract = parse_contract(text)
+    assert contract.observation("observation.state").sources[0].channel.qos == Qos("best_effort", depth=50)
+    assert contract.action_sources[0].channel.qos == Qos("reliable", depth=10)
+    assert load_contract(DRIVING).observation("observation.state").sources[0].channel.qos.reliability == "reliable"
+    assert load_contract(DRIVING).hash == contract.hash
 
 
 def test_contract_without_limits_has_infinite_ones_and_cannot_deploy() -> None:

@@ -68,6 +68,7 @@ def test_every_row_of_the_page_is_really_said() -> None:
     texts += [text for text, _ in UNREADABLE.values()]
     texts += [DRIVING.replace(old, new, 1) for old, new, _ in ADVICE.values()]
     texts.append(DRIVING.replace(ALIGN + "    apply: [resize: [64, 96]]\n    max_age: 150 ms\n", ALIGN[2:], 1))
+    texts.append(EVERY_FEATURE.replace(", unit: 1}", "}", 1).replace("ramp: 1500 ms", "stop: hold", 1))
     said = "\n".join(_message(text) for text in texts)
     without = parse_contract(DRIVING[: DRIVING.index("limits:")] + DRIVING[DRIVING.index("memory:") :])
     with pytest.raises(ContractError) as caught:

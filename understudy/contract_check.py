@@ -11,6 +11,7 @@ from typing import Literal
 
 from models.contract import Contract, DimensionLimits, GateSpec, Memory, Source, Stream, rate_unit
 from models.contract.messages import known_types
+from understudy.draft_words import placeholders
 
 __all__ = ["ContractSummary", "SourceSummary", "StreamSummary", "describe"]
 
@@ -134,6 +135,7 @@ def _summarise_source(source: Source) -> SourceSummary:
 
 
 def _warnings(contract: Contract) -> Iterator[str]:
+    yield from _placeholder_warnings(contract.text)
     if not contract.limits:
         yield "It has no limits: it can be recorded and trained with, but nothing drives a robot by it."
     if not contract.gate.expert_topic:
@@ -150,10 +152,29 @@ def _warnings(contract: Contract) -> Iterator[str]:
         yield f"These sections are accepted and have no effect here: {sections}."
 
 
+def _placeholder_warnings(text: str) -> Iterator[str]:
+    """Values that ``understudy contract draft`` could not measure, and that nobody has looked at since."""
+    for number, value in placeholders(text):
+        yield f"line {number} is still a placeholder: {value}"
+
+
 def _limit_warnings(contract: Contract) -> Iterator[str]:
-    for limit in contract.limits:
+    measured = {name for stream in contract.observations for name in stream.names}
+    for limit, held in zip(contract.limits, contract.action_held, strict=False):
         if not limit.unit:
             yield f"limits of {limit.name}: no unit is declared, so its numbers are taken for SI units unchecked."
+        if limit.is_position and not held:
+            yield (
+                f"limits of {limit.name}: a halt moves this position to {limit.stop:g} {limit.unit or 'in SI units'}; "
+                "'halt: {stop: hold}' under 'gate' keeps it where it is."
+            )
+        if held and limit.name not in measured:
+            yield (
+                f"limits of {limit.name}: no observation of that name measures it, so after a start the gate commands "
+                "nothing before the expert does, and takes the expert's first command for where the robot is."
+            )
+        if held:
+            continue
         ramp_s = max(abs(limit.maximum - limit.stop), abs(limit.minimum - limit.stop)) / limit.rate
         if ramp_s > contract.gate.halt_ramp_s:
             yield (

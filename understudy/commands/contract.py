@@ -1,4 +1,4 @@
-"""``understudy contract check``: whether a robot contract is sound, and what it means."""
+"""``understudy contract``: whether a robot contract is sound and what it means, and one of a robot that runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from understudy.commands.contract_draft import draft
 from understudy.console import Console
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ __all__ = ["app"]
 app = typer.Typer()
 
 
-@app.callback(short_help="Robot contracts: check.")
+app.command("draft")(draft)
+
+
+@app.callback(short_help="Robot contracts: draft, check.")
 def _group() -> None:
     """Robot contracts: which topics a policy sees and commands, how fast, within which limits."""
 

@@ -1,4 +1,4 @@
-"""``understudy doctor``: look the machine over."""
+"""``understudy doctor``: look the machine over, or a robot against its contract."""
 
 from __future__ import annotations
 
@@ -18,12 +18,31 @@ _COLOURS = {OK: "green", WARNING: "yellow", PROBLEM: "red"}
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("doctor", short_help="Look this machine over; say how to mend what is wrong.")(doctor)
+    app.command("doctor", short_help="Look this machine over, or a robot; say how to mend what is wrong.")(doctor)
 
 
 def doctor(
     context: typer.Context,
-    contract: Annotated[Path | None, typer.Option(help="Check this robot contract too (YAML).")] = None,
+    contract: Annotated[
+        Path | None,
+        typer.Option(help="Listen to the running robot of this contract (YAML) instead, and check every stream."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=1.0, max=300.0, help="With --contract: how long to listen, s.")
+    ] = 5.0,
+    domain: Annotated[
+        int | None,
+        typer.Option(
+            "--domain",
+            min=0,
+            max=232,
+            help="With --contract: the robot's ROS domain; ROS_DOMAIN_ID of this shell, or 0, by default.",
+            show_default=False,
+        ),
+    ] = None,
+    network: Annotated[
+        bool, typer.Option("--network", help="With --contract: look for nodes on other machines too.")
+    ] = False,
     workspace: Annotated[
         Path, typer.Option("--workspace", "-w", help="Where runs will be written: its disk is checked.")
     ] = Path("runs"),
@@ -31,15 +50,24 @@ def doctor(
 ) -> int:
     """Check Python, packages, ROS 2, shared memory, disk and inference, and say how to mend what is wrong.
 
-    Takes about five seconds. Exits with 0 when nothing is broken (warnings are allowed), with 1 otherwise.
+    Takes about five seconds. With --contract: whether the robot that runs is as its contract says, stream by stream.
+    Exits with 0 when nothing is broken (warnings are allowed), with 1 otherwise.
     """
-    from understudy.diagnosis import Patient
-    from understudy.doctor import examine
-
     console: Console = context.obj
-    patient = Patient(workspace=workspace, contract=contract, fix=fix)
-    with console.progress("examining") as progress:
-        diagnosis = examine(patient, on_check=lambda done, total, group: progress.update(done, total, group))
+    if contract is not None:
+        from understudy.doctor_contract import examine_robot
+        from understudy.surveys import shell_domain
+
+        with console.progress("listening", seconds) as progress:
+            place = shell_domain() if domain is None else domain
+            diagnosis = examine_robot(contract, place, seconds, network=network, progress=progress)
+    else:
+        from understudy.diagnosis import Patient
+        from understudy.doctor import examine
+
+        patient = Patient(workspace=workspace, fix=fix)
+        with console.progress("examining") as progress:
+            diagnosis = examine(patient, on_check=lambda done, total, group: progress.update(done, total, group))
     rows = [asdict(row) for row in diagnosis.rows]
     counts = {level: diagnosis.count(level) for level in (OK, WARNING, PROBLEM)}
     console.result({"ok": diagnosis.healthy, "counts": counts, "rows": rows}, _table(diagnosis))
@@ -51,15 +79,21 @@ def _table(diagnosis: Diagnosis) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(show_header=False, box=None, padding=(0, 1))
+    # One width for the checks of all groups; a heading, which may be a long topic, must not widen it.
+    width = max((len(row.check) for row in diagnosis.rows), default=0)
+    parts: list[Any] = []
     group = ""
     for row in diagnosis.rows:
         if row.group != group:
             group = row.group
-            table.add_row("", Text(group, style="bold"), "")
+            table = Table(show_header=False, box=None, padding=(0, 1))
+            table.add_column(min_width=len(PROBLEM))
+            table.add_column(min_width=width)
+            table.add_column()
+            parts += [Text(f" {group}", style="bold"), table]
         table.add_row(Text(row.level, style=_COLOURS[row.level]), row.check, Text(row.found))
         if row.mend:
             table.add_row("", "", Text(f"-> {row.mend}", style="italic"))
     problems, warnings = diagnosis.count(PROBLEM), diagnosis.count(WARNING)
     words = f"{counted(problems, 'problem')}, {counted(warnings, 'warning')}"
-    return Group(table, Text(words, style="red" if problems else "green"))
+    return Group(*parts, Text(words, style="red" if problems else "green"))
