@@ -34,7 +34,7 @@ from il_nodes.qos import LATCHED
 from il_nodes.ros import ns_to_stamp, stamp_to_ns
 from models.contract import Contract, parse_contract
 
-__all__ = ["Command", "Decided", "FaultRig", "Proposal", "rig_contract"]
+__all__ = ["Command", "Decided", "FaultRig", "Proposal", "rig_contract", "trajectory"]
 
 IMAGE_SIDE = 32
 DEEP = QoSProfile(depth=200)
@@ -65,7 +65,7 @@ limits:
     twist.angular.z: {{min: -2.5, max: 2.5, rate: {rate}, unit: rad/s, stop: 0}}
 memory: {{frames: 2, recurrent: {recurrent}, reset_gap: 500 ms}}
 gate:
-  expert: {{topic: /expert/cmd_vel, max_age: {age} ms}}
+  expert: {{topic: /expert/cmd_vel, max_age: {expert_age} ms}}
   proposal: {{topic: /policy/proposal, max_age: {age} ms}}
   threshold: {threshold}
   hysteresis: {hysteresis}
@@ -84,6 +84,7 @@ def rig_contract(
     dwell_ms: float = 20.0,
     threshold: float = 0.5,
     recurrent: bool = False,
+    expert_periods: float = 1.5,
 ) -> Contract:
     """The rig's contract.
 
@@ -93,6 +94,7 @@ def rig_contract(
         dwell_ms: of the gate; short, so that many injections fit into a minute.
         threshold: of ``unsafe_probability``.
         recurrent: whether the policy carries a state.
+        expert_periods: how old, in ticks, the expert's command may be; more of them forgive a machine that is busy.
     """
     age = 1.5e3 / fps
     text = CONTRACT.format(
@@ -100,6 +102,7 @@ def rig_contract(
         side=IMAGE_SIDE,
         rate=rate,
         age=f"{age:g}",
+        expert_age=f"{expert_periods * 1e3 / fps:g}",
         dwell=f"{dwell_ms:g}",
         threshold=threshold,
         hysteresis=min(0.1, threshold / 2),
@@ -164,11 +167,13 @@ class FaultRig:
         group: the private domain's processes.
         contract: as of :func:`rig_contract`.
         proposes: whether the rig plays the policy; otherwise a policy node answers the sensors.
+        senses: whether it plays the sensors too when nobody but a recorder hears them.
     """
 
     group: Processes
     contract: Contract
     proposes: bool = True
+    senses: bool = False
     decisions: deque[Decided] = field(default_factory=lambda: deque(maxlen=5000))
     commands: list[tuple[float, int, tuple[float, float]]] = field(default_factory=list)
     diagnostics: dict[str, tuple[int, str, dict[str, str]]] = field(default_factory=dict)
@@ -322,7 +327,7 @@ class FaultRig:
 
     def _send(self, stamp_ns: int) -> None:
         stamp = ns_to_stamp(stamp_ns)
-        if not self.proposes:
+        if self.senses or not self.proposes:
             odometry = Odometry(child_frame_id="base_link")
             odometry.header = Header(stamp=stamp, frame_id="map")
             odometry.twist.twist.linear.x = 2.0 + 0.1 * math.sin(self.index)
@@ -342,7 +347,7 @@ class FaultRig:
             message.twist.linear.x, message.twist.angular.z = command.values
             self._expert.publish(message)
         if self._proposals is not None and (proposal := self.policy(Proposal(stamp_ns))) is not None:
-            self._proposals.publish(_trajectory(proposal))
+            self._proposals.publish(trajectory(proposal))
 
     # -- services -------------------------------------------------------------------------------------------------
 
@@ -374,7 +379,8 @@ class FaultRig:
         return "\n".join(json.dumps(decided.values) for decided in list(self.decisions)[-8:])
 
 
-def _trajectory(proposal: Proposal) -> Any:
+def trajectory(proposal: Proposal) -> Any:
+    """The proposal on the wire, whatever is wrong with it."""
     message = JointTrajectory()
     message.header = Header(stamp=ns_to_stamp(proposal.stamp_ns))
     message.joint_names = list(proposal.names)
