@@ -22,7 +22,7 @@ from rclpy.signals import SignalHandlerOptions
 from il_nodes.diagnostics import DiagnosticsPublisher, Status
 from il_nodes.executor import LeanExecutor
 from il_nodes.middleware import prepare_environment
-from il_nodes.node import UnderstudyNode, require_free_domain
+from il_nodes.node import UnderstudyNode
 from il_nodes.qos import qos_profile
 from models.errors import DeploymentError, UnderstudyError
 
@@ -32,7 +32,6 @@ __all__ = [
     "UnderstudyNode",
     "ns_to_stamp",
     "qos_profile",
-    "require_free_domain",
     "run_node",
     "stamp_to_ns",
 ]

@@ -105,6 +105,20 @@ def odometry_cdr(stamp_ns: int, linear_x: float, angular_z: float) -> bytes:
     return _written(message)
 
 
+def joints_cdr(
+    stamp_ns: int, names: tuple[str, ...], positions: tuple[float, ...], velocities: tuple[float, ...] = ()
+) -> bytes:
+    """CDR of a ``sensor_msgs/JointState``."""
+    message = _types()["sensor_msgs/msg/JointState"](
+        header=header(stamp_ns),
+        name=list(names),
+        position=np.array(positions, np.float64),
+        velocity=np.array(velocities, np.float64),
+        effort=np.array((), np.float64),
+    )
+    return _written(message)
+
+
 def decision_cdr(stamp_ns: int, source: str) -> bytes:
     """CDR of what the gate publishes on ``/gate/decision``."""
     types = _types()

@@ -288,7 +288,7 @@ def test_every_command_and_every_option_explains_itself() -> None:
 
 def test_every_command_is_in_the_documentation() -> None:
     text = DOCUMENTATION.read_text()
-    groups = {"episodes": "`understudy episodes list / info / check / build`"}
+    groups = {"episodes": "`understudy episodes list / info / check / recover / import / build`"}
     for name in commands():
         expected = groups.get(name.split()[0], f"`understudy {name}")
         assert expected in text, f"docs/command-line.md does not name: understudy {name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,8 @@ def test_the_documented_snippet_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert snippet is not None
     write_bag(tmp_path / "runs" / "demo" / "deployment", "first", drive(3, 1.0))
     monkeypatch.chdir(tmp_path)
-    exec(compile(snippet.group(1), "docs/report.md", "exec"), {})
+    (tmp_path / "snippet.py").write_text(snippet.group(1))
+    runpy.run_path(str(tmp_path / "snippet.py"))
     assert (tmp_path / "report.html").is_file()
 
 

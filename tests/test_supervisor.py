@@ -249,6 +249,22 @@ def test_no_node_survives_a_parent_that_is_killed(outer) -> None:  # type: ignor
     wait_until(lambda: not any(is_running(child) for child in children), "both nodes are gone")
 
 
+def test_a_node_that_a_robot_can_do_without_is_missed_and_the_run_goes_on(tmp_path: Path) -> None:
+    """Catches a robot that stops because a label was not written down, and a policy whose death nobody mentions."""
+    lost: list[DeploymentError] = []
+    specs = [
+        ProcessSpec("labeller", (*PYTHON, "import sys; sys.exit('out of labels')"), required=False),
+        ProcessSpec("gate", (*PYTHON, OBEDIENT)),
+    ]
+    with supervisor(tmp_path, *specs) as run:
+        with pytest.raises(DeploymentError, match="did not end"):
+            run.run(timeout_s=1.0, poll_s=0.05, on_lost=lost.append)
+        assert list(run.process_ids) == ["gate"]
+    assert len(lost) == 1
+    assert "the labeller node died with exit code 1" in str(lost[0])
+    assert "out of labels" in str(lost[0])
+
+
 def test_two_runs_never_share_a_domain() -> None:
     with domains.reserve_domain() as first, domains.reserve_domain() as second:
         assert first != second

@@ -94,6 +94,11 @@ class Console:
         self.json_mode = json_mode
 
     @property
+    def terminal_output(self) -> int:
+        """Descriptor of the stream for people, for a process that draws on the terminal itself."""
+        return 2 if self.json_mode else 1
+
+    @property
     def _human(self) -> IO[str]:
         return sys.stderr if self.json_mode else sys.stdout
 
@@ -129,11 +134,19 @@ class Console:
         self._rich(self._human).print(Text(text, style="bold"))
 
     @contextmanager
-    def progress(self, label: str, total: float | None = None) -> Iterator[Progress]:
-        """Progress of something that takes longer than two seconds; says at its end how long it took."""
+    def progress(self, label: str, total: float | None = None, *, quiet: bool = False) -> Iterator[Progress]:
+        """Progress of something that takes longer than two seconds; says at its end how long it took.
+
+        Args:
+            label: what runs.
+            total: units altogether.
+            quiet: show nothing meanwhile, because another process draws on this terminal.
+        """
         stream = self._human
         started = time.monotonic()
-        if stream.isatty():
+        if quiet:
+            yield Progress()
+        elif stream.isatty():
             from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
             from rich.progress import Progress as Bars
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.errors import RecordingError, UnderstudyError
+from models.errors import DeploymentError, RecordingError, UnderstudyError
 from understudy.console import Progress, counted
+from understudy.stack_options import SIMULATED, StackOptions
 from understudy.stacks import Overrides, StackRun, default_params_file, run_stack
 from understudy.supervisor import last_lines
 
@@ -99,6 +101,8 @@ def drive(
     params_file: Path | None = None,
     domain: int | None = None,
     overrides: Overrides | None = None,
+    options: StackOptions = SIMULATED,
+    terminal_output: int = 1,
 ) -> list[Path]:
     """Drive and record; the bags that this made, in order.
 
@@ -114,11 +118,16 @@ def drive(
         params_file: parameters of the nodes; the simulated car's by default.
         domain: ROS domain; None takes a free one.
         overrides: node name to further parameters of it.
+        options: who the expert is, and which nodes run beside it.
+        terminal_output: descriptor on which a teleoperator's keyboard shows itself.
 
     Raises:
-        DeploymentError: a node died.
+        DeploymentError: a node died, or the options contradict each other.
         RecordingError: an episode of such a name is there already, or fewer were recorded than driven.
     """
+    stack = "collect" if bundle is None else "deploy"
+    nodes = options.nodes(stack, contract=contract.resolve())
+    _require_real_time(settings, [node.name for node in nodes])
     recordings.mkdir(parents=True, exist_ok=True)
     _clear_names(settings, recordings)
     before = set(finished_episodes(recordings))
@@ -126,15 +135,20 @@ def drive(
     if unsafe_threshold is not None:
         # Named by the person, so it counts, looser than the contract's or not.
         parameters["gate"] |= {"unsafe_threshold": float(unsafe_threshold), "allow_looser_threshold": True}
-    for node, further in (overrides or {}).items():
-        parameters.setdefault(node, {}).update(further)
+    for node in nodes:
+        if node.name in ("noise", "labeller"):
+            parameters[node.name] = {"lock_step": settings.lock_step}
+    for name, further in (overrides or {}).items():
+        parameters.setdefault(name, {}).update(further)
     run = StackRun(
-        stack="collect" if bundle is None else "deploy",
+        stack=stack,
         log_directory=log_directory,
         params_file=params_file or default_params_file(),
         overrides=parameters,
         domain=domain,
         timeout_s=settings.patience_s,
+        nodes=nodes,
+        terminal_output=terminal_output,
     )
 
     def show() -> None:
@@ -153,6 +167,13 @@ def drive(
             fix=f"read the whole log: {log}",
         )
     return made
+
+
+def _require_real_time(settings: DriveSettings, nodes: Sequence[str]) -> None:
+    if settings.lock_step and "expert" not in nodes:
+        raise DeploymentError(
+            "nobody but the scripted expert can answer in lock-step", fix="drive in real time: --real-time-factor 1"
+        )
 
 
 def _clear_names(settings: DriveSettings, recordings: Path) -> None:
@@ -193,8 +214,6 @@ def _overrides(
         "disturbance_std_rad": settings.disturbance_std_rad,
         "start_lateral_m": settings.start_lateral_m,
         "start_heading_rad": settings.start_heading_rad,
-        "exit_when_done": True,
-        "wait_for_nodes": ["expert", "gate", "recorder", *(["policy"] if bundle else [])],
     }
     gate: dict[str, object] = {
         "contract": contract,
@@ -203,6 +222,8 @@ def _overrides(
     }
     if settings.lock_step:
         gate["wait_for"] = ["expert", "policy"] if bundle else ["expert"]
+    elif settings.real_time_factor != 1.0:
+        gate["time_scale"] = float(settings.real_time_factor)
     recorder: dict[str, object] = {
         "contract": contract,
         "directory": recordings,
@@ -216,4 +237,6 @@ def _overrides(
             "provider": provider,
             "lock_step": settings.lock_step,
         }
+        if "time_scale" in gate:
+            overrides["policy"]["time_scale"] = gate["time_scale"]
     return overrides

@@ -14,6 +14,7 @@ __all__ = [
     "drop_foreign_ros_libraries",
     "node_environment",
     "repository_root",
+    "shared_folder",
 ]
 
 # Fast DDS 2.14 (Jazzy) reads this name; FASTDDS_DEFAULT_PROFILES_FILE is ignored without a word.
@@ -25,6 +26,15 @@ BOOTSTRAP_VARIABLE = "_ROS_WHEELS_BOOTSTRAP_COMPLETE"
 def repository_root() -> Path:
     """The folder that holds the packages, ``launch/`` and ``contracts/``."""
     return Path(__file__).resolve().parent.parent
+
+
+def shared_folder() -> Path:
+    """The folder that holds ``launch/``, ``contracts/`` and ``security/``: a checkout, or what was installed of it."""
+    root = repository_root()
+    if (root / "launch").is_dir():
+        return root
+    # <prefix>/lib/pythonX.Y/site-packages: colcon and the Dockerfile install them under the same prefix.
+    return root.parents[min(2, len(root.parents) - 1)] / "share" / "il_nodes"
 
 
 def drop_foreign_ros_libraries(environment: Mapping[str, str], prefix: str = sys.prefix) -> dict[str, str]:
@@ -68,23 +78,33 @@ def _inside(path: str, root: str) -> bool:
     return Path(path).resolve().is_relative_to(root)
 
 
-def node_environment(domain: int, log_directory: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
+def node_environment(
+    domain: int, log_directory: Path, base: Mapping[str, str] | None = None, *, on_robot: bool = False
+) -> dict[str, str]:
     """The whole environment of a node's process.
 
     Args:
         domain: its ``ROS_DOMAIN_ID``.
         log_directory: where rcl writes its own logs, instead of the home directory.
         base: what to start from; the variables of this process unless given.
+        on_robot: the robot's own nodes must be found: what its owner set for them (middleware, discovery, profile)
+            holds, and discovery stays on this machine unless it says otherwise.
     """
     environment = drop_foreign_ros_libraries(os.environ if base is None else base)
-    # Peers of another machine, or a discovery server of the user's robot, have no part in a supervised run.
-    for name in ("ROS_DISCOVERY_SERVER", "ROS_STATIC_PEERS", "ROS_LOCALHOST_ONLY", "FASTDDS_BUILTIN_TRANSPORTS"):
-        environment.pop(name, None)
+    middleware = {
+        PROFILE_VARIABLE: str(PROFILE),
+        "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+    }
+    if on_robot:
+        middleware = {name: environment.get(name) or value for name, value in middleware.items()}
+    else:
+        # Peers of another machine, or a discovery server of the user's robot, have no part in a simulated run.
+        for name in ("ROS_DISCOVERY_SERVER", "ROS_STATIC_PEERS", "ROS_LOCALHOST_ONLY", "FASTDDS_BUILTIN_TRANSPORTS"):
+            environment.pop(name, None)
     environment.update(
         {
-            PROFILE_VARIABLE: str(PROFILE),
-            "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            **middleware,
             "ROS_DOMAIN_ID": str(domain),
             "ROS_LOG_DIR": str(log_directory / "ros"),
             "RCUTILS_COLORIZED_OUTPUT": "0",

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from models.errors import DatasetError, RecordingError, TrainingError, UnderstudyError
 from understudy.console import Console, counted
 from understudy.drives import DriveSettings, drive, finished_episodes
-from understudy.ros_environment import repository_root
+from understudy.ros_environment import shared_folder
+from understudy.stack_options import SIMULATED, StackOptions
 from understudy.stacks import default_params_file, require_params_file
 from understudy.workspace import Workspace
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from understudy.goals import Verdict
     from understudy.report import Goals, Stage
 
-__all__ = ["Facts", "Stages", "default_contract"]
+__all__ = ["Facts", "Stages", "default_contract", "write_driver"]
 
 Facts = dict[str, object]
 
@@ -41,7 +42,7 @@ _DRIVER = "driver.json"
 
 def default_contract() -> Path:
     """The simulated car's contract."""
-    return repository_root() / "contracts" / "driving.yaml"
+    return shared_folder() / "contracts" / "driving.yaml"
 
 
 class Stages:
@@ -82,10 +83,10 @@ class Stages:
         self.contract().require_limits()
         require_params_file(self._params_file or default_params_file())
 
-    def record(self, settings: DriveSettings) -> Facts:
+    def record(self, settings: DriveSettings, options: StackOptions = SIMULATED) -> Facts:
         """Let the expert drive; one bag an episode into the workspace's recordings."""
         self.require_drivable()
-        with self._console.progress("recording", len(settings.tracks)) as progress:
+        with self._console.progress("recording", len(settings.tracks), quiet=options.uses_terminal) as progress:
             bags = drive(
                 settings,
                 self.workspace.recordings,
@@ -94,6 +95,8 @@ class Stages:
                 contract=self.contract_file,
                 params_file=self._params_file,
                 domain=self._domain,
+                options=options,
+                terminal_output=self._console.terminal_output,
             )
         return {"episodes": len(bags), "bags": [bag.name for bag in bags]}
 
@@ -141,7 +144,7 @@ class Stages:
         bags = find_bags(self.workspace.recordings, include_partial=True)
         if not bags or built_of.get("folder") != _OWN_RECORDINGS:
             return
-        before, now = built_of.get("recordings"), _digests(bags)
+        before, now = built_of.get("recordings"), _digests(bags, self.workspace.labels)
         if before == now or not isinstance(before, dict):
             return
         new, gone = len(now.keys() - before.keys()), len(before.keys() - now.keys())
@@ -160,7 +163,7 @@ class Stages:
 
         sources = {
             "folder": _OWN_RECORDINGS if _same(folder, self.workspace.recordings) else str(folder),
-            "recordings": _digests(bags),
+            "recordings": _digests(bags, self.workspace.labels),
             "contract_was_given": contract is not None,
         }
         self.workspace.claim("build", [self.workspace.dataset])
@@ -171,7 +174,7 @@ class Stages:
             def show(done: int, total: int) -> None:
                 progress.update(done, total, f"{done} of {counted(total, 'recording')}")
 
-            report = build_dataset(bags, new, show, contract=contract)
+            report = build_dataset(bags, new, show, contract=contract, labels=self.workspace.labels)
         (new / _SOURCES).write_text(json.dumps(sources, indent=1) + "\n")
         _replace(self.workspace.dataset, new)
         for recording in report.quarantined:
@@ -243,6 +246,7 @@ class Stages:
         bundle: Path,
         provider: str = "auto",
         unsafe_threshold: float | None = None,
+        options: StackOptions = SIMULATED,
     ) -> Facts:
         """Let a policy drive behind the gate and record it; what an earlier deployment recorded is replaced.
 
@@ -252,6 +256,7 @@ class Stages:
             provider: where it computes: auto, cpu or cuda.
             unsafe_threshold: unsafe probability above which the expert drives; None takes the contract's, to which the
                 policy's classifier was calibrated.
+            options: who the expert is, and which nodes run beside it.
         """
         found = self.require_policy(bundle)
         contract = self.contract()
@@ -259,7 +264,7 @@ class Stages:
         self.workspace.claim("deploy", [self.workspace.deployment])
         new = self.workspace.path / "deployment.new"
         _remove(new)
-        with self._console.progress("deploying", len(settings.tracks)) as progress:
+        with self._console.progress("deploying", len(settings.tracks), quiet=options.uses_terminal) as progress:
             drive(
                 settings,
                 new,
@@ -271,9 +276,10 @@ class Stages:
                 unsafe_threshold=unsafe_threshold,
                 params_file=self._params_file,
                 domain=self._domain,
+                options=options,
+                terminal_output=self._console.terminal_output,
             )
-        driver = {"bundle": str(bundle), "sha256": found.sha256, "unsafe_threshold": threshold}
-        (new / _DRIVER).write_text(json.dumps(driver, indent=1) + "\n")
+        write_driver(new, bundle, found.sha256, threshold)
         _replace(self.workspace.deployment, new)
         bags = finished_episodes(self.workspace.deployment)
         return {"episodes": len(bags), "bags": [bag.name for bag in bags], "unsafe_threshold": threshold}
@@ -333,6 +339,12 @@ class Stages:
             return write_report(self.workspace.report, inputs)
 
 
+def write_driver(deployment: Path, bundle: Path, sha256: str, unsafe_threshold: float) -> None:
+    """Note beside a deployment's bags which policy drove, and at which threshold."""
+    driver = {"bundle": str(bundle), "sha256": sha256, "unsafe_threshold": unsafe_threshold}
+    (deployment / _DRIVER).write_text(json.dumps(driver, indent=1) + "\n")
+
+
 def _read_json(path: Path) -> Facts:
     """The object in a file; empty where there is none."""
     try:
@@ -346,10 +358,13 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _digests(bags: Sequence[Path]) -> dict[str, str]:
-    """Name of each recording to the SHA-256 of its manifest, which holds those of its files; empty without one."""
-    manifests = {bag.name: bag / "manifest.json" for bag in bags}
-    return {name: _sha256(manifest) if manifest.is_file() else "" for name, manifest in manifests.items()}
+def _digests(bags: Sequence[Path], labels: Path) -> dict[str, str]:
+    """Name of each recording to the SHA-256 of its manifest, which holds those of its files; empty without one.
+
+    With the SHA-256 of the labels that a person gave it afterwards behind it, where there are any.
+    """
+    files = {bag.name: (bag / "manifest.json", labels / f"{bag.name}.json") for bag in bags}
+    return {name: "+".join(_sha256(file) for file in pair if file.is_file()) for name, pair in files.items()}
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -22,6 +22,7 @@ from types import FrameType, TracebackType
 from typing import Any, BinaryIO
 
 from models.errors import BundleError, ContractError, DeploymentError, RecordingError
+from understudy.terminal import Terminal
 
 __all__ = ["ProcessSpec", "Supervisor", "Terminated", "last_lines"]
 
@@ -42,6 +43,11 @@ class Terminated(BaseException):
         self.signal_number = signal_number
         super().__init__(signal.Signals(signal_number).name)
 
+    @property
+    def is_request(self) -> bool:
+        """SIGTERM asks a service to end; SIGHUP says that the terminal is gone."""
+        return self.signal_number == signal.SIGTERM
+
 
 @dataclass(frozen=True)
 class ProcessSpec:
@@ -55,6 +61,8 @@ class ProcessSpec:
         stop_rank: processes of a lower rank are stopped, and have ended, before the next rank is asked to.
         interrupt_s: seconds from SIGINT to SIGTERM.
         terminate_s: seconds from SIGTERM to SIGKILL.
+        terminal: it reads what is typed and draws on the terminal; only what it writes to stderr goes to its log.
+            Ctrl-C still reaches the supervisor alone. At most one process of a run.
     """
 
     name: str
@@ -64,6 +72,7 @@ class ProcessSpec:
     stop_rank: int = 2
     interrupt_s: float = 5.0
     terminate_s: float = 2.0
+    terminal: bool = False
 
 
 @dataclass
@@ -105,12 +114,20 @@ class Supervisor:
         specs: the processes, in the order they start in.
         environment: their whole environment.
         log_directory: where ``<name>.log`` goes; an older one is overwritten.
+        terminal_output: descriptor that the process with the terminal draws on; stdin is what it reads from.
     """
 
-    def __init__(self, specs: Sequence[ProcessSpec], environment: Mapping[str, str], log_directory: Path) -> None:
+    def __init__(
+        self,
+        specs: Sequence[ProcessSpec],
+        environment: Mapping[str, str],
+        log_directory: Path,
+        terminal_output: int = 1,
+    ) -> None:
         self._specs = tuple(specs)
         self._environment = dict(environment)
         self._log_directory = log_directory
+        self._terminal = Terminal(terminal_output)
         self._children: list[_Child] = []
         self._poll = select.poll()
         self._old_signals: dict[int, Any] = {}
@@ -121,6 +138,8 @@ class Supervisor:
 
     def __enter__(self) -> Supervisor:
         self._log_directory.mkdir(parents=True, exist_ok=True)
+        if any(spec.terminal for spec in self._specs):
+            self._terminal.lend()
         self._wake_reader, self._wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll.register(self._wake_reader, select.POLLIN)
         if threading.current_thread() is threading.main_thread():
@@ -144,6 +163,7 @@ class Supervisor:
         try:
             self.stop()
         finally:
+            self._terminal.take_back()
             for number, handler in self._old_signals.items():
                 signal.signal(number, handler)
             self._old_signals.clear()
@@ -161,7 +181,11 @@ class Supervisor:
         return {child.spec.name: child.process.pid for child in self._children if child.exit_code is None}
 
     def run(
-        self, timeout_s: float | None = None, on_poll: Callable[[], None] | None = None, poll_s: float = 0.5
+        self,
+        timeout_s: float | None = None,
+        on_poll: Callable[[], None] | None = None,
+        poll_s: float = 0.5,
+        on_lost: Callable[[DeploymentError], None] | None = None,
     ) -> None:
         """Watch until the process that ends the run has exited with code 0.
 
@@ -169,6 +193,7 @@ class Supervisor:
             timeout_s: wall-clock limit; None waits as long as it takes.
             on_poll: called about every ``poll_s`` seconds, to show progress; what it raises ends the run.
             poll_s: seconds between two calls.
+            on_lost: called with what happened when a process ended without which the run goes on.
 
         Raises:
             DeploymentError: a required process died, or the limit ran out. The message ends with its last words.
@@ -186,6 +211,8 @@ class Supervisor:
             for child in ended:
                 if child.spec.required or child.spec.ends_run:
                     raise self._died(child)
+                if on_lost is not None:
+                    on_lost(self._died(child))
             if on_poll is not None:
                 on_poll()
             if deadline is not None and time.monotonic() >= deadline:
@@ -219,9 +246,9 @@ class Supervisor:
             try:
                 process = subprocess.Popen(
                     spec.command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
+                    stdin=None if spec.terminal else subprocess.DEVNULL,
+                    stdout=self._terminal.output if spec.terminal else output,
+                    stderr=output,
                     env=self._environment,
                     start_new_session=True,
                     preexec_fn=lambda: _die_with(parent),

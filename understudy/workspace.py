@@ -84,6 +84,11 @@ class Workspace:
         return self.path / "recordings"
 
     @property
+    def labels(self) -> Path:
+        """What a person said afterwards about recorded episodes, one file each."""
+        return self.path / "labels"
+
+    @property
     def dataset(self) -> Path:
         """What the bags were built into."""
         return self.path / "dataset"

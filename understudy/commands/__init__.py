@@ -22,7 +22,7 @@ Start with "understudy doctor", then "understudy demo".
 
 def build_app(console: Console) -> Callable[..., Any]:
     """The application; commands reach ``console`` through their context."""
-    from understudy.commands import contract, demo, deploy, doctor, episodes, record, report, train
+    from understudy.commands import contract, demo, deploy, doctor, episodes, record, relabel, report, security, train
 
     app = typer.Typer(
         help=_HELP,
@@ -36,10 +36,12 @@ def build_app(console: Console) -> Callable[..., Any]:
     demo.add_to(app)
     record.add_to(app)
     app.add_typer(episodes.app, name="episodes")
+    relabel.add_to(app)
     train.add_to(app)
     deploy.add_to(app)
     report.add_to(app)
     app.add_typer(contract.app, name="contract")
+    app.add_typer(security.app, name="security")
     doctor.add_to(app)
     return app
 

@@ -13,10 +13,20 @@ from models.errors import BundleError, RecordingError
 from understudy.commands.options import (
     DEFAULT_WORKSPACE,
     ContractOption,
+    Device,
+    DeviceOption,
     DomainOption,
+    EnableControlOption,
+    Expert,
+    ExpertOption,
+    LabelOption,
     ParamsOption,
+    SimOption,
     WorkspaceOption,
+    refuse_given,
+    require_contract_of_robot,
     require_seeds,
+    stack_options,
 )
 from understudy.console import Console, counted
 
@@ -88,30 +98,49 @@ def deploy(
     max_episode_s: LongestOption = 60.0,
     real_time_factor: FactorOption = 1.0,
     lock_step: LockStepOption = False,
+    sim: SimOption = True,
+    expert: ExpertOption = Expert.AUTO,
+    teleop_device: DeviceOption = Device.JOY,
+    label: LabelOption = False,
+    enable_control: EnableControlOption = None,
     provider: ProviderOption = Provider.AUTO,
     unsafe_threshold: ThresholdOption = None,
     contract: ContractOption = None,
     params_file: ParamsOption = None,
     domain: DomainOption = None,
 ) -> int:
-    """Let a policy drive the simulated car behind the safety gate, the expert standing by, and record it.
+    """Let a policy drive behind the safety gate, the expert standing by, and record it.
 
-    Refused before anything moves when the policy was made for another contract.
+    The simulated car, or with --no-sim your own robot. Refused before anything moves when the policy was made for
+    another contract.
     """
     from understudy.workspace import Workspace
 
     console: Console = context.obj
     place = Workspace(workspace, create=False)
-    stages = _stages(place, console, contract, params_file, domain)
-    settings = _settings(tracks, laps, max_episode_s, real_time_factor, lock_step)
+    options = stack_options(sim, expert, teleop_device, noise=None, label=label, enable_control=enable_control)
     policy = _bundle(place, bundle)
-    stages.require_policy(policy)
-    with place.locked():
-        result = stages.deploy(settings, policy, provider.value, unsafe_threshold)
+    if not sim:
+        from understudy.robot_runs import RobotRun
+
+        refuse_given(context, _SIMULATED, "a robot is not simulated")
+        robot = require_contract_of_robot(context, contract)
+        run = RobotRun(place, console, robot, params_file, domain, options)
+        run.check()
+        with place.locked():
+            result = run.deploy(policy, provider.value, unsafe_threshold)
+    else:
+        stages = _stages(place, console, contract, params_file, domain)
+        settings = _settings(tracks, laps, max_episode_s, real_time_factor, lock_step)
+        stages.require_policy(policy)
+        options.nodes("deploy", contract=stages.contract_file)
+        with place.locked():
+            result = stages.deploy(settings, policy, provider.value, unsafe_threshold, options)
     made = counted(int(str(result["episodes"])), "episode")
     console.result({"ok": True, **result}, f"{made} in {place.deployment}")
-    drove = f" --bundle {shlex.quote(str(bundle))}" if bundle else ""
-    console.next_step(f"understudy evaluate --no-drive{place.option()}{drove}")
+    if sim:
+        drove = f" --bundle {shlex.quote(str(bundle))}" if bundle else ""
+        console.next_step(f"understudy evaluate --no-drive{place.option()}{drove}")
     return 0
 
 
@@ -157,7 +186,7 @@ def evaluate(
         policy = _bundle(place, bundle)
         stages.require_policy(policy)
     else:
-        _refuse_options_of_a_drive(context)
+        refuse_given(context, _DRIVING, "nothing is driven with --no-drive")
         stages.require_deployment()
         _require_driver(stages, place, bundle)
     with place.locked():
@@ -169,20 +198,10 @@ def evaluate(
     return 0 if scores.all_met else 1
 
 
+# What decides about a simulated drive.
+_SIMULATED = ("tracks", "laps", "max_episode_s", "real_time_factor", "lock_step")
 # What decides about a drive, and about nothing when none takes place.
-_DRIVING = (
-    "tracks laps max_episode_s real_time_factor lock_step provider unsafe_threshold " + "contract params_file domain"
-).split()
-
-
-def _refuse_options_of_a_drive(context: typer.Context) -> None:
-    given = [
-        option.opts[0]
-        for option in context.command.params
-        if option.name in _DRIVING and getattr(context.get_parameter_source(option.name), "name", "") == "COMMANDLINE"
-    ]
-    if given:
-        raise typer.BadParameter(f"nothing is driven with --no-drive, so {', '.join(given)} would do nothing", context)
+_DRIVING = (*_SIMULATED, "provider", "unsafe_threshold", "contract", "params_file", "domain")
 
 
 def _require_driver(stages: Stages, place: Workspace, bundle: Path | None) -> None:

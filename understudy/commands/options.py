@@ -2,21 +2,94 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from understudy.workspace import DEFAULT_WORKSPACE
 
+if TYPE_CHECKING:
+    from understudy.stack_options import StackOptions
+
 __all__ = [
     "DEFAULT_WORKSPACE",
     "ContractOption",
+    "Device",
+    "DeviceOption",
     "DomainOption",
+    "EnableControlOption",
+    "Expert",
+    "ExpertOption",
+    "LabelOption",
+    "NoiseOption",
     "ParamsOption",
+    "SimOption",
     "WorkspaceOption",
+    "refuse_given",
+    "require_contract_of_robot",
     "require_seeds",
+    "stack_options",
 ]
+
+
+class Expert(StrEnum):
+    """Who demonstrates, and stands by."""
+
+    AUTO = "auto"
+    SCRIPTED = "scripted"
+    TELEOP = "teleop"
+    EXTERNAL = "external"
+
+
+class Device(StrEnum):
+    """What a teleoperator holds in hand."""
+
+    JOY = "joy"
+    KEYBOARD = "keyboard"
+    LEADER = "leader"
+
+
+def stack_options(
+    sim: bool, expert: Expert, device: Device, *, noise: Path | None, label: bool, enable_control: bool | None
+) -> StackOptions:
+    """The choices of a command line."""
+    from understudy.stack_options import StackOptions
+
+    return StackOptions(
+        sim=sim,
+        expert=expert.value,
+        noise=noise,
+        labeller=label,
+        teleop_device=device.value,
+        enable_control=enable_control,
+    )
+
+
+def refuse_given(context: typer.Context, names: Sequence[str], why: str) -> None:
+    """Refuse options that somebody took the trouble to give, and that would do nothing.
+
+    Args:
+        context: of the command.
+        names: parameters of the command's function.
+        why: the first half of the message.
+    """
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name in names and getattr(context.get_parameter_source(option.name), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        raise typer.BadParameter(f"{why}, so {', '.join(given)} would do nothing", context)
+
+
+def require_contract_of_robot(context: typer.Context, contract: Path | None) -> Path:
+    """The contract; refused when a robot of one's own comes without one."""
+    if contract is None:
+        raise typer.BadParameter("--no-sim needs the robot's own --contract", context)
+    return contract
 
 
 def require_seeds(text: str) -> str:
@@ -46,11 +119,42 @@ DomainOption = Annotated[
         min=0,
         max=101,
         help="ROS domain, 0 to 101. A free one by default, whatever ROS_DOMAIN_ID says, so that a simulated car never "
-        "talks to a real one.",
+        "talks to a real one; with --no-sim the one that ROS_DOMAIN_ID names, 0 otherwise.",
         show_default=False,
     ),
 ]
 ParamsOption = Annotated[
     Path | None,
-    typer.Option("--params-file", help="Parameters of the nodes (YAML); launch/params/driving.yaml by default."),
+    typer.Option(
+        "--params-file",
+        help="Parameters of the nodes (YAML); launch/params/driving.yaml by default, robot.yaml with --no-sim.",
+    ),
+]
+SimOption = Annotated[
+    bool,
+    typer.Option(
+        "--sim/--no-sim",
+        help="Drive the simulated car; or a robot that brings its own topics, described by --contract, until Ctrl-C.",
+    ),
+]
+ExpertOption = Annotated[
+    Expert,
+    typer.Option(
+        help="The expert: scripted (the simulated car only), teleop (a person), external (somebody else publishes the "
+        "contract's gate.expert topics), auto (scripted with --sim, teleop without)."
+    ),
+]
+DeviceOption = Annotated[Device, typer.Option(help="What a teleoperator holds in hand.")]
+NoiseOption = Annotated[
+    Path | None,
+    typer.Option("--noise", help="Noise file (YAML): disturb what the expert commands, record what was meant (DART)."),
+]
+LabelOption = Annotated[bool, typer.Option("--label", help="Record the expert's answer to every tick, too.")]
+EnableControlOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--enable-control/--no-enable-control",
+        help="Whether the gate commands the robot, or only decides and reports.",
+        show_default="as the parameter file says: the simulated car yes, a robot no (dry run)",
+    ),
 ]

@@ -16,6 +16,8 @@ _WORDS = {
     "proposal_names_or_size": "proposal of the wrong shape",
     "proposal_not_finite": "proposal not a number",
     "proposal_unreadable": "proposal unreadable",
+    "proposal_abstained": "policy abstained",
+    "second_policy": "two policies proposed",
     "chunk_used_up": "proposal used up",
     "unsafe": "felt unsafe",
     "unsafe_probability_invalid": "safety estimate invalid",
@@ -27,7 +29,10 @@ _WORDS = {
     "expert_stale": "expert too old",
     "expert_not_finite": "expert's command not a number",
     "expert_size": "expert's command of the wrong shape",
+    "position_unknown": "position unknown",
     "second_publisher_on_command_topic": "somebody else commands the robot",
+    "looking_for_other_publishers": "looking for others",
+    "deactivated": "deactivated",
     "shutdown": "shut down",
 }
 

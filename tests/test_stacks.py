@@ -1,0 +1,300 @@
+"""Which nodes a stack has, what they are told, and the commands that start them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.errors import DeploymentError
+from understudy.console import Progress
+from understudy.drives import DriveSettings, drive
+from understudy.params_file import ParamsFile
+from understudy.robot_runs import controls
+from understudy.ros_environment import node_environment, repository_root
+from understudy.ros_security import require_usable_security
+from understudy.stack_nodes import DEVICES, EXPERTS, STACKS, StackNode, stack_nodes, with_values
+from understudy.stack_options import SIMULATED, StackOptions
+from understudy.stacks import StackRun, node_command, run_stack
+
+CONTRACT = repository_root() / "contracts" / "driving.yaml"
+EXPERT = ["/expert/cmd_vel"]
+
+
+def names(nodes: tuple[StackNode, ...]) -> list[str]:
+    return [node.name for node in nodes]
+
+
+def by_name(nodes: tuple[StackNode, ...]) -> dict[str, StackNode]:
+    return {node.name: node for node in nodes}
+
+
+# -- which nodes -------------------------------------------------------------------------------------------------------
+
+
+def test_the_simulated_stacks_are_what_they_were() -> None:
+    """Would catch an option that changes what everybody runs who chose nothing."""
+    assert STACKS == {
+        "sim": ("sim",),
+        "collect": ("sim", "expert", "gate", "recorder"),
+        "deploy": ("sim", "expert", "policy", "gate", "recorder"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("stack", "options", "expected"),
+    [
+        ("collect", {"sim": False}, ["teleop", "gate", "recorder"]),
+        ("collect", {"sim": False, "expert": "external"}, ["gate", "recorder"]),
+        ("collect", {"expert": "teleop"}, ["sim", "teleop", "gate", "recorder"]),
+        ("collect", {"expert": "external"}, ["sim", "gate", "recorder"]),
+        ("collect", {"noise": True}, ["sim", "expert", "noise", "gate", "recorder"]),
+        ("deploy", {"sim": False}, ["teleop", "policy", "gate", "recorder"]),
+        ("deploy", {"labeller": True}, ["sim", "expert", "labeller", "policy", "gate", "recorder"]),
+    ],
+)
+def test_options_bring_and_take_nodes(stack: str, options: dict[str, object], expected: list[str]) -> None:
+    assert names(stack_nodes(stack, expert_topics=EXPERT, **options)) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("stack", "options", "problem"),
+    [
+        ("collcet", {}, "no such stack"),
+        ("collect", {"expert": "robot"}, "no such expert"),
+        ("collect", {"sim": False, "expert": "scripted"}, "simulated car only"),
+        ("deploy", {"noise": True}, "never runs beside a policy"),
+        ("collect", {"noise": True, "expert_topics": None}, "needs to know"),
+        ("collect", {"sim": False, "expert_topics": ()}, "no topic for the expert"),
+        ("collect", {"labeller": True, "expert": "external", "expert_topics": ()}, "no topic for the expert"),
+    ],
+)
+def test_contradictions_are_refused(stack: str, options: dict[str, object], problem: str) -> None:
+    """Would catch a run that starts, and in which half of the nodes wait for ever."""
+    with pytest.raises(DeploymentError, match=problem):
+        stack_nodes(stack, **{"expert_topics": EXPERT, **options})  # type: ignore[arg-type]
+
+
+def test_a_robot_without_an_expert_may_be_driven_by_its_policy_alone() -> None:
+    assert names(stack_nodes("deploy", sim=False, expert="external", expert_topics=())) == [
+        "policy",
+        "gate",
+        "recorder",
+    ]
+
+
+def test_noise_stands_between_the_expert_and_the_gate_and_nobody_else() -> None:
+    """Would catch a recorder that records the disturbed command as the label, or a gate that follows the clean one."""
+    topics = ["/expert/cmd_vel", "expert/gripper"]
+    nodes = by_name(stack_nodes("collect", noise=True, labeller=True, expert_topics=topics))
+    assert nodes["gate"].remappings == (
+        ("/expert/cmd_vel", "/noise/expert/cmd_vel"),
+        ("expert/gripper", "/noise/expert/gripper"),
+    )
+    assert all(not node.remappings for name, node in nodes.items() if name != "gate")
+
+
+def test_the_simulation_begins_when_everybody_is_there() -> None:
+    """Would catch a stack whose simulator does not wait for a node that an option brought."""
+    for stack in ("collect", "deploy"):
+        nodes = stack_nodes(stack, noise=stack == "collect", labeller=True, expert_topics=EXPERT)
+        waited = nodes[0].parameters["wait_for_nodes"]
+        assert isinstance(waited, list)
+        assert set(waited) == set(names(nodes)) - {"sim"}
+
+
+def test_what_ends_a_run_and_what_it_can_do_without() -> None:
+    simulated = by_name(stack_nodes("deploy", labeller=True, expert_topics=EXPERT))
+    assert [name for name, node in simulated.items() if node.ends_run] == ["sim"]
+    assert {name for name, node in simulated.items() if not node.required} == {"policy", "labeller"}
+    robot = by_name(stack_nodes("deploy", sim=False, expert_topics=EXPERT))
+    assert not any(node.ends_run for node in robot.values())
+    ranks = {name: node.stop_rank for name, node in simulated.items()}
+    others = min(rank for name, rank in ranks.items() if name not in ("gate", "recorder"))
+    assert ranks["gate"] < ranks["recorder"] < others
+
+
+def test_only_a_keyboard_takes_the_terminal() -> None:
+    """Would catch a gamepad that takes the progress off the screen, and a keyboard whose q leaves the rest running."""
+    for device in DEVICES:
+        node = by_name(stack_nodes("collect", expert="teleop", teleop_device=device, expert_topics=EXPERT))["teleop"]
+        assert (node.terminal, node.ends_run) == (device == "keyboard", device == "keyboard")
+        for expert in EXPERTS:
+            options = StackOptions(expert=expert, teleop_device=device)
+            assert options.uses_terminal == any(n.terminal for n in options.nodes("collect", contract=CONTRACT))
+
+
+# -- what they are told ------------------------------------------------------------------------------------------------
+
+
+def test_values_reach_the_nodes_that_take_them(tmp_path: Path) -> None:
+    noise = tmp_path / "noise.yaml"
+    noise.touch()
+    options = StackOptions(sim=False, noise=noise, labeller=True, teleop_device="leader", enable_control=True)
+    nodes = by_name(options.nodes("collect", contract=CONTRACT, directory=tmp_path, autostart=False))
+    told = {name: dict(node.parameters) for name, node in nodes.items()}
+    both = {"contract": CONTRACT, "autostart": False}
+    assert told == {
+        "teleop": {**both, "device": "leader"},
+        "noise": {**both, "file": noise},
+        "labeller": both,
+        "gate": {**both, "enable_policy": False, "enable_control": True},
+        "recorder": {**both, "directory": tmp_path},
+    }
+
+
+def test_what_nobody_said_is_left_to_the_parameter_file() -> None:
+    nodes = with_values(stack_nodes("deploy"), contract=None, enable_control=None, autostart=None)
+    assert {name for node in nodes for name in node.parameters} == {"exit_when_done", "wait_for_nodes", "enable_policy"}
+
+
+def test_a_noise_file_that_is_missing_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(DeploymentError, match="no noise file"):
+        StackOptions(noise=tmp_path / "none.yaml").nodes("collect", contract=CONTRACT)
+
+
+def test_a_person_does_not_drive_in_lock_step(tmp_path: Path) -> None:
+    """Would catch a simulation that stands still until it times out, because nobody answers its ticks."""
+    settings = DriveSettings(tracks=(1,), lock_step=True)
+    with pytest.raises(DeploymentError, match="lock-step"):
+        drive(settings, tmp_path, tmp_path, Progress(), contract=CONTRACT, options=StackOptions(expert="external"))
+
+
+def test_a_command_line_carries_everything(tmp_path: Path) -> None:
+    command = node_command("gate", tmp_path / "p.yaml", {"enable_control": True}, [("/a", "/noise/a")], "/gate")
+    assert command[:3] == (sys.executable, "-m", "il_nodes.nodes.gate")
+    assert command[3:] == (
+        *("--ros-args", "--params-file", str(tmp_path / "p.yaml")),
+        *("-p", "enable_control:=true", "-r", "/a:=/noise/a", "--enclave", "/gate"),
+    )
+
+
+def test_the_overrides_of_a_simulated_drive_are_what_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Would catch a parameter of the demo that an option of somebody else's robot has changed."""
+    runs: list[StackRun] = []
+    monkeypatch.setattr("understudy.drives.run_stack", lambda run, show: runs.append(run))
+    settings = DriveSettings(tracks=(1, 2), lock_step=True)
+    for bundle in (None, tmp_path / "policy.onnx"):
+        with pytest.raises(Exception, match="fewer episodes"):
+            drive(
+                settings, tmp_path, tmp_path / "logs", Progress(), contract=CONTRACT, bundle=bundle, options=SIMULATED
+            )
+    told = []
+    for run in runs:
+        assert run.nodes is not None
+        assert not run.on_robot
+        told.append({node.name: {**node.parameters, **run.overrides.get(node.name, {})} for node in run.nodes})
+    common = {"contract": CONTRACT, "lock_step": True}
+    sim = {
+        "lock_step": True,
+        "real_time_factor": 1.0,
+        "track_seeds": [1, 2],
+        "episode_prefix": "drive",
+        "seed": 0,
+        "laps": 1,
+        "max_episode_s": 60.0,
+        "disturbance_std_rad": 0.0,
+        "start_lateral_m": 0.0,
+        "start_heading_rad": 0.0,
+        "exit_when_done": True,
+    }
+    recorder = {**common, "directory": tmp_path}
+    assert told[0] == {
+        "sim": {**sim, "wait_for_nodes": ["expert", "gate", "recorder"]},
+        "expert": {},
+        "gate": {**common, "enable_policy": False, "wait_for": ["expert"]},
+        "recorder": recorder,
+    }
+    assert told[1] == {
+        "sim": {**sim, "wait_for_nodes": ["expert", "gate", "recorder", "policy"]},
+        "expert": {},
+        "policy": {**common, "bundle": tmp_path / "policy.onnx", "provider": "auto"},
+        "gate": {**common, "enable_policy": True, "wait_for": ["expert", "policy"]},
+        "recorder": recorder,
+    }
+
+
+# -- on a robot --------------------------------------------------------------------------------------------------------
+
+
+def test_a_robot_is_met_in_its_own_domain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Would catch a recorder that waits in an empty domain, and a simulated car that meets a real one."""
+
+    def run(on_robot: bool, domain: int | None = None) -> StackRun:
+        return StackRun("collect", tmp_path, tmp_path, domain=domain, on_robot=on_robot)
+
+    monkeypatch.setenv("ROS_DOMAIN_ID", "42")
+    assert run(on_robot=False).wanted_domain() is None
+    assert run(on_robot=True).wanted_domain() == 42
+    assert run(on_robot=True, domain=3).wanted_domain() == 3
+    monkeypatch.delenv("ROS_DOMAIN_ID")
+    assert run(on_robot=True).wanted_domain() == 0
+    monkeypatch.setenv("ROS_DOMAIN_ID", "forty")
+    with pytest.raises(DeploymentError, match="ROS_DOMAIN_ID"):
+        run(on_robot=True).wanted_domain()
+
+
+def test_discovery_stays_on_this_machine_unless_the_robots_owner_says_otherwise(tmp_path: Path) -> None:
+    """Would catch a simulated run that talks to the network, and a robot on another machine that is never found."""
+    inherited = {
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
+        "ROS_STATIC_PEERS": "10.0.0.7",
+        "RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp",
+        "FASTRTPS_DEFAULT_PROFILES_FILE": "/etc/robot.xml",
+    }
+    simulated = node_environment(7, tmp_path, inherited)
+    assert simulated["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    assert "ROS_STATIC_PEERS" not in simulated
+    robot = node_environment(7, tmp_path, inherited, on_robot=True)
+    assert {name: robot[name] for name in inherited} == inherited
+    assert node_environment(7, tmp_path, {}, on_robot=True)["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("gate: {ros__parameters: {enable_control: true}}", True),
+        ("/gate: {ros__parameters: {enable_control: true}}", True),
+        ("/**: {ros__parameters: {enable_control: true}}\ngate: {ros__parameters: {enable_control: false}}", False),
+        ("gate: {ros__parameters: {enable_control: 'true'}}", False),
+        ("gate: {ros__parameters: {}}", False),
+        ("gate:", False),
+    ],
+)
+def test_a_dry_run_is_announced_as_one(tmp_path: Path, text: str, expected: bool) -> None:
+    """Would catch 'dry run' on the screen of somebody whose robot is about to move."""
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    assert controls(path, StackOptions(sim=False)) is expected
+    assert controls(path, StackOptions(sim=False, enable_control=True)) is True
+    assert controls(path, StackOptions(sim=False, enable_control=False)) is False
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[1, 2", b"- 1", b"[" * 100_000, b"#" * 1_000_001])
+def test_a_parameter_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(DeploymentError, match=r"params\.yaml"):
+        ParamsFile(path)
+
+
+# -- security ----------------------------------------------------------------------------------------------------------
+
+
+def test_security_that_the_wheels_do_not_have_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Would catch five nodes that die of an inherited ROS_SECURITY_ENABLE with a message about a missing plug-in."""
+    monkeypatch.setenv("ROS_SECURITY_ENABLE", "true")
+    with pytest.raises(DeploymentError, match="not compiled into the ROS packages from pip"):
+        run_stack(StackRun("collect", tmp_path / "logs", repository_root() / "launch" / "params" / "driving.yaml"))
+    assert not (tmp_path / "logs").exists()
+    require_usable_security({"ROS_SECURITY_ENABLE": "True"})  # rcl knows "true" only
+
+
+def test_security_without_a_keystore_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("understudy.ros_security._wheels_version", lambda: "")
+    environment = {"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_KEYSTORE": str(tmp_path)}
+    with pytest.raises(DeploymentError, match="no keystore"):
+        require_usable_security(environment)
+    (tmp_path / "enclaves").mkdir()
+    require_usable_security(environment)

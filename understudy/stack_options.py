@@ -1,0 +1,92 @@
+"""What a person may choose about a stack; the same for the command line and for the launch files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import DeploymentError
+from understudy.stack_nodes import StackNode, stack_nodes, with_values
+
+__all__ = ["SIMULATED", "StackOptions"]
+
+
+@dataclass(frozen=True)
+class StackOptions:
+    """The choices.
+
+    Attributes:
+        sim: drive the simulated car; without it the robot brings its own topics.
+        expert: one of ``understudy.stack_nodes.EXPERTS``.
+        noise: noise file (YAML) of the disturbed demonstrations; ``None`` for no noise.
+        labeller: record the expert's answer to every tick.
+        teleop_device: one of ``understudy.stack_nodes.DEVICES``.
+        enable_control: whether the gate commands the robot, or only decides and reports; ``None`` leaves it to the
+            parameter file.
+        enable_policy: whether a deployed policy may drive from the start; ``None``: yes.
+    """
+
+    sim: bool = True
+    expert: str = "auto"
+    noise: Path | None = None
+    labeller: bool = False
+    teleop_device: str = "joy"
+    enable_control: bool | None = None
+    enable_policy: bool | None = None
+
+    def nodes(
+        self,
+        stack: str,
+        *,
+        contract: Path,
+        directory: Path | None = None,
+        bundle: Path | None = None,
+        autostart: bool | None = None,
+    ) -> tuple[StackNode, ...]:
+        """The nodes of a stack with these choices.
+
+        Args:
+            stack: ``collect`` or ``deploy``.
+            contract: the robot's, which names the expert's topics.
+            directory: folder of the bags; ``None`` leaves it to the parameter file.
+            bundle: the policy.
+            autostart: whether nodes configure and activate themselves; ``None`` leaves it to the parameter file.
+
+        Raises:
+            ContractError: the contract cannot be read.
+            DeploymentError: the choices contradict each other, or the noise file is missing.
+        """
+        from models.contract import load_contract
+
+        if self.noise is not None and not self.noise.is_file():
+            raise DeploymentError(f"there is no noise file {self.noise}")
+        nodes = stack_nodes(
+            stack,
+            sim=self.sim,
+            expert=self.expert,
+            noise=self.noise is not None,
+            labeller=self.labeller,
+            teleop_device=self.teleop_device,
+            expert_topics=load_contract(contract).gate.expert_topics,
+        )
+        return with_values(
+            nodes,
+            autostart=autostart,
+            contract=contract,
+            directory=directory,
+            bundle=bundle,
+            noise=None if self.noise is None else self.noise.resolve(),
+            teleop_device=self.teleop_device,
+            enable_control=self.enable_control,
+            enable_policy=self.enable_policy,
+        )
+
+    @property
+    def uses_terminal(self) -> bool:
+        """Whether a node reads the keyboard and draws on the terminal."""
+        teleoperated = self.expert == "teleop" or (self.expert == "auto" and not self.sim)
+        return teleoperated and self.teleop_device == "keyboard"
+
+
+#: The simulated car and its scripted expert, nothing else.
+SIMULATED = StackOptions()
