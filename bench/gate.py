@@ -96,7 +96,7 @@ def run_fuzz(bench: Bench, sequences: int, console: Console) -> dict[str, object
     from bench.gate_fuzz import RULES, contracts
 
     names = list(contracts())
-    each = sequences // len(names)
+    each = -(-sequences // len(names))
     shares: list[_Share] = [
         (name, min(SHARE, each - done), 1_000 * index + done // SHARE, "")
         for index, name in enumerate(names)
