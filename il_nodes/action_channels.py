@@ -28,6 +28,7 @@ class ActionChannels:
         ends = np.cumsum([len(source.names) for source in self.sources]).tolist()
         self._slices = [slice(end - len(source.names), end) for source, end in zip(self.sources, ends, strict=True)]
         self._parts: list[tuple[int, FloatArray] | None] = [None] * len(self.sources)
+        self._now_ns = 0
         # Better now than at the first command.
         self.messages(contract.action_stop, 0)
 
@@ -45,6 +46,9 @@ class ActionChannels:
         Raises:
             CodecError: the bytes are not what the contract says.
         """
+        if now_ns < self._now_ns:  # the clock went back: a part of before would look fresh for ever
+            self._parts = [None] * len(self.sources)
+        self._now_ns = now_ns
         source = self.sources[index]
         stamp_ns = header_stamp_ns(cdr) if codec_for(source.channel.type).has_header else now_ns
         self._parts[index] = (stamp_ns, np.atleast_1d(decode_raw(cdr, source)).astype(np.float32))

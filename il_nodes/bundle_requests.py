@@ -52,7 +52,8 @@ class BundleRequests:
     # -- wishes ---------------------------------------------------------------------------------------------------
 
     def _judge(self, parameters: list[Any]) -> Any:
-        objection = next((self._objection(one.value) for one in parameters if one.name == "bundle"), "")
+        wanted = [one.value for one in parameters if one.name == "bundle"]
+        objection = "one bundle at a time" if len(wanted) > 1 else "".join(map(self._objection, wanted))
         return SetParametersResult(successful=not objection, reason=objection)
 
     def _objection(self, path: object) -> str:

@@ -78,13 +78,16 @@ class CommandGuard:
         self._clear = quiet or now_s - self._begun_s >= self._discovery_s
         return self._clear
 
-    def shared_topics(self) -> list[str]:
+    def shared_topics(self, *, commanding: bool) -> list[str]:
         """Command topics with a publisher beside the gate's own.
+
+        Args:
+            commanding: whether the robot has had a command of this gate: then it has to be halted first.
 
         Raises:
             DeploymentError: there is one, and the gate has only just begun: it was there first.
         """
-        if time.monotonic() - self._begun_s < DISCOVERY_S:
+        if not commanding and time.monotonic() - self._begun_s < DISCOVERY_S:
             self._require_sole(own=1)
         return self._shared(own=1)
 

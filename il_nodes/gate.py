@@ -20,6 +20,7 @@ import math
 from collections import Counter
 
 import numpy as np
+import numpy.typing as npt
 
 from il_nodes.decision import Decision, Driver, Reason
 from il_nodes.limiter import CommandLimiter, HaltRamp, Limited
@@ -57,6 +58,7 @@ class Gate:
         policy_enabled: bool = False,
         unsafe_threshold: float | None = None,
         silence_s: float = SILENCE_S,
+        measured: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         contract.require_limits()
         self.contract = contract
@@ -69,6 +71,7 @@ class Gate:
             silence_s=silence_s,
         )
         self._limiter = CommandLimiter(contract)
+        self._measured = np.zeros(len(contract.action_names), bool) if measured is None else measured
         self._expert: Received[Action] | None = None
         self._expert_problem = Reason.EXPERT_MISSING
         self._fault: Reason | None = None
@@ -118,6 +121,7 @@ class Gate:
         """Nobody is commanded for a while: what was concluded from messages is forgotten, latches stay."""
         self._limiter.reset()
         self._trust.restart(None)
+        self._trust.forget_dwell()
         self._forget(halt=True)
 
     def place(self, positions: FloatArray) -> None:
@@ -141,6 +145,11 @@ class Gate:
     def take_over(self) -> None:
         """A human drives: the expert's command counts from the next tick on, whatever the policy proposes."""
         self._trust.take_over()
+
+    @property
+    def is_taken_over(self) -> bool:
+        """Whether a human holds the robot."""
+        return self._trust.human
 
     def release(self) -> None:
         """The human lets go. The expert drives on, and the policy must be enabled to come back."""
@@ -205,12 +214,16 @@ class Gate:
         return self._halt(problem, withheld, clock_ns, now_s, sent=silent is None)
 
     def _place(self, now_s: float) -> Reason | None:
-        """A robot whose halt holds it in place: where nothing measures it, it is where the expert first has it."""
+        """A robot whose halt holds it in place: where nothing measures it, it is where the expert first has it.
+
+        Where something measures it, the gate waits for the measurement: from anywhere else the robot would jump.
+        """
         if self._limiter.is_placed:
             return None
         if self._expert_fault(now_s) is None:
             assert self._expert is not None
-            self._limiter.place(self._expert.message.values, guessed=True)
+            guess = np.where(self._measured, np.float32(np.nan), self._expert.message.values)
+            self._limiter.place(guess, guessed=True)
         return None if self._limiter.is_placed else Reason.POSITION_UNKNOWN
 
     def _follow_policy(self, now_s: float) -> Decision:
@@ -299,6 +312,8 @@ class Gate:
         """Notice a clock that went backwards (a simulator was reset): what came before it is of another time."""
         if now_s < self._now_s or clock_ns < self._clock_ns - self.contract.period_s * 1e9:
             self._trust.restart(now_s)
+            if now_s < self._now_s:
+                self._trust.forget_dwell()
             # A halt goes on: it is on the other clock, and one that trembles must not begin it again and again.
             self._forget(halt=now_s < self._now_s)
         self._clock_ns, self._now_s = clock_ns, now_s

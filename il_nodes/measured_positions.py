@@ -26,12 +26,14 @@ class MeasuredPositions:
 
     Attributes:
         channels: topic to channel of what has to be listened to; empty where nothing is held, or nothing measured.
+        dimensions: ``(dims,)`` whether an observation measures that held dimension.
     """
 
     def __init__(self, contract: Contract) -> None:
         held = dict(enumerate(contract.action_names))
         wanted = {name: dim for dim, name in held.items() if contract.action_held[dim]}
         self._dims = len(held)
+        self.dimensions = np.zeros(self._dims, bool)
         self._parts: dict[str, list[tuple[Source, int, int]]] = defaultdict(list)
         for stream in contract.observations:
             names = iter(stream.names)
@@ -42,6 +44,7 @@ class MeasuredPositions:
                     dim = wanted.get(next(names))
                     if dim is not None:
                         self._parts[source.channel.topic].append((plain, index, dim))
+                        self.dimensions[dim] = True
         self.channels: dict[str, Channel] = {topic: parts[0][0].channel for topic, parts in self._parts.items()}
 
     def positions(self, topic: str, cdr: bytes) -> FloatArray:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
 from il_nodes.connections import Connections
@@ -35,6 +36,7 @@ CONNECTION_POLL_S = 0.2
 #: The graph learns of an endpoint's node a little after the endpoint was matched; until then it carries this name.
 UNKNOWN_NODE, EXPLAIN_S = "_NODE_NAME_UNKNOWN_", 2.0
 
+RCLError = _rclpy.RCLError
 ParameterValue = TypeVar("ParameterValue", bool, int, float, str, list[int], list[float], list[str])
 
 
@@ -69,6 +71,7 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
         self.exit_code: int | None = None
         self.is_configured = self.is_active = False
         self._failure: Exception | None = None
+        self._starting = False
         self._qos_errors: dict[str, str] = {}
         self._incompatible: dict[str, _Incompatible] = {}
         self._advertised: dict[str, Any] = {}
@@ -76,6 +79,7 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
         self._reported: Connections | None = None
         self._autostart = self.parameter("autostart", True, "configure and activate without being asked")
         self.add_on_set_parameters_callback(self._refuse_other_clock)
+        self._judge_transitions()
         self.diagnostics = DiagnosticsPublisher(self)
         self.diagnostics.add("connections", self._connection_status)
         self.steady_timer(CONNECTION_POLL_S, self._report_new_connections, while_inactive=True)
@@ -86,6 +90,21 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
         if any(given.name == "use_sim_time" for given in parameters):
             return SetParametersResult(successful=False, reason="use_sim_time is fixed once the node runs")
         return SetParametersResult(successful=True)
+
+    def _judge_transitions(self) -> None:
+        """Asked by number for a transition that its state does not have, rclpy raises, and the node would end of it."""
+        service = self._service_change_state
+        change = service.callback
+
+        def judged(request: Any, response: Any) -> Any:
+            try:
+                return change(request, response)
+            except RCLError as error:
+                self.get_logger().warning(f"no such transition in this state: {str(error).splitlines()[0]}")
+                response.success = False
+                return response
+
+        service.callback = judged
 
     # -- life: what a node overrides -------------------------------------------------------------------------------
 
@@ -113,10 +132,12 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
         if not self._autostart:
             self.get_logger().info("unconfigured; waiting to be configured and activated (autostart is off)")
             return
+        self._starting = True  # what fails now is raised, and said once, by whoever runs this node
         for trigger in (self.trigger_configure, self.trigger_activate):
             if trigger() != TransitionCallbackReturn.SUCCESS:
                 assert self._failure is not None
                 raise self._failure
+        self._starting = False
 
     def on_configure(self, state: Any) -> Any:
         """The transition; override :meth:`configure`."""
@@ -177,12 +198,12 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
             hook()
         except UnderstudyError as error:
             self._failure = error
-            if not self._autostart:
+            if not self._starting:
                 self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
         except Exception as error:
             self._failure = error
-            if not self._autostart:
+            if not self._starting:
                 traceback.print_exc()
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
@@ -247,6 +268,8 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
             incompatible_qos=lambda event: self._note_incompatible(name, event, qos, publishing=True)
         )
         publisher = self.create_lifecycle_publisher(message_class, topic, qos, event_callbacks=callbacks)
+        if self.is_active:
+            publisher.on_activate(None)  # the transition that enables the others is over
         self._advertised[name] = publisher
         return publisher
 

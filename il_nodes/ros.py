@@ -76,16 +76,34 @@ def _spin(node: UnderstudyNode, executor: LeanExecutor, signals: _Signals) -> in
     except UnderstudyError as error:
         print(f"{node.get_name()}: {error}", file=sys.stderr, flush=True)
         exit_code = error.exit_code
+    except ExternalShutdownException:
+        return 0
     except Exception:
         # A defect, not a fault of the person: the traceback is what can be acted on. The shutdown below still runs.
         traceback.print_exc()
         exit_code = 1
     if node.is_configured:
-        node.shutdown_gracefully()
-        deadline = time.monotonic() + SHUTDOWN_TIMEOUT_S
-        while not node.is_shut_down() and time.monotonic() < deadline:
-            executor.spin_once(timeout_sec=0.01)
+        exit_code = _end_gracefully(node, executor) or exit_code
     return exit_code or node.exit_code or 0
+
+
+def _end_gracefully(node: UnderstudyNode, executor: LeanExecutor) -> int:
+    """Let the node finish what must not be cut off, a halt above all; 1 if a defect showed meanwhile, else 0."""
+    exit_code = 0
+    deadline = time.monotonic() + SHUTDOWN_TIMEOUT_S
+    node.shutdown_gracefully()
+    while not node.is_shut_down() and time.monotonic() < deadline:
+        try:
+            executor.spin_once(timeout_sec=0.01)
+        except ExternalShutdownException:
+            break
+        except UnderstudyError as error:
+            print(f"{node.get_name()}: {error}", file=sys.stderr, flush=True)
+        except Exception:
+            # One more defect must not stop a robot's halt half-way.
+            traceback.print_exc()
+            exit_code = 1
+    return exit_code
 
 
 def run_node(factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, name: str) -> int:

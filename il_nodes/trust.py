@@ -91,6 +91,7 @@ class PolicyTrust:
         self._trusted = False
         self._silent_since_s: float | None = None
         self.restart(None)
+        self.forget_dwell()
 
     def restart(self, due_s: float | None, begin_ns: float = -math.inf) -> None:
         """Forget every proposal and what was concluded from it (new episode, clock jump). Latches stay.
@@ -105,10 +106,13 @@ class PolicyTrust:
         self._watch(due_s)
         self._abstained_ns = -math.inf
         self.newest: Received[Proposal] | None = None
-        self.unsafe.reset()
         self._trouble: Reason | None = Reason.PROPOSAL_MISSING
         self._to_settle = 1
         self._limited_in_a_row = 0
+
+    def forget_dwell(self) -> None:
+        """The clock that dwell times run on went back, or nobody has driven for long; a new episode is no reason."""
+        self.unsafe.reset()
         self._benched_until_s = -math.inf
 
     # -- what comes in --------------------------------------------------------------------------------------------

@@ -67,9 +67,9 @@ class Stage:
 
     def send(self, stamp_ns: int) -> None:
         from geometry_msgs.msg import TwistStamped
+        from proposer import proposal_message
 
         from il_nodes.ros import ns_to_stamp
-        from tests.proposer import proposal_message
 
         command = TwistStamped()
         command.header.stamp = ns_to_stamp(stamp_ns)

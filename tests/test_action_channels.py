@@ -32,6 +32,7 @@ def test_commands_are_split_and_the_experts_parts_joined() -> None:
     assert action is not None
     assert action.stamp_ns == 1_000_000_000
     assert action.values.tolist() == [1.5, 0.25]
+    assert channels.join(1, serialize_message(older), -1) is None, "the clock went back: the other part is of before"
     cloud = replace(speed, channel=replace(speed.channel, type="sensor_msgs/msg/PointCloud2"))
     with pytest.raises(CodecError, match="PointCloud2"):  # at once, not at the first command
         ActionChannels(replace(CONTRACT, actions=(replace(stream, sources=(cloud, turn)),)))

@@ -87,6 +87,18 @@ def test_where_nothing_measures_the_expert_says_where_the_arm_is() -> None:
     assert stale.decide().reason is Reason.POSITION_UNKNOWN
 
 
+def test_a_joint_that_is_measured_is_waited_for() -> None:
+    """Heard before the joint's own sensor, a leader arm that stands elsewhere must not make the arm jump to it."""
+    robot = arm(policy_enabled=False, measured=np.array([True, False]))
+    robot.expert((1.9, 0.3))
+    first = robot.decide()
+    assert (first.reason, first.sent) == (Reason.POSITION_UNKNOWN, False)
+    place(robot, -1.5, math.nan)
+    robot.tick += 1
+    robot.expert((1.9, 0.3))
+    assert robot.decide().command[0] == pytest.approx(-1.5 + 0.1)
+
+
 def test_the_expert_says_nothing_of_a_joint_that_is_measured() -> None:
     """Two joints, one measured: a leader arm that stands elsewhere must not make the measured one jump to it."""
     first, second = ARM.limits

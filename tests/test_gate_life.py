@@ -194,3 +194,28 @@ def test_time_runs_as_fast_as_the_simulator_says(ros_environment: RosEnvironment
     stage.arrivals_s.clear()
     stage.until("four commands", lambda: len(stage.arrivals_s) >= 4)
     assert stage.arrivals_s[3] - stage.arrivals_s[0] == pytest.approx(3 * PERIOD_S / 0.25, abs=0.15)
+
+
+def test_a_takeover_outlives_a_clean_up(ros_environment: RosEnvironment) -> None:
+    """Would catch a policy that drives because somebody configured the gate anew while a human held the robot."""
+    stage = Stage(ros_environment, enable_policy=True)
+    stage.propose = True
+    stage.until_driver("policy")
+    assert stage.call(stage.takeover, True).success
+    for label in ("deactivate", "cleanup", "configure", "activate"):
+        assert change_state(stage, label), label
+    stage.until("the gate's decisions", lambda: stage.last["reason"] not in ("deactivated", "expert_missing"))
+    assert (stage.last["source"], stage.last["latched"]) == ("expert", "human_takeover")
+
+
+def test_a_rival_behind_the_first_command_halts_instead_of_leaving(ros_environment: RosEnvironment) -> None:
+    """Would catch a gate that ends at full speed, without a halt, because the rival came within its first seconds."""
+    from geometry_msgs.msg import TwistStamped
+
+    stage = Stage(ros_environment)
+    stage.speed = 2.0
+    stage.until("speed", lambda: stage.commands and stage.commands[-1].twist.linear.x > 0.5)
+    ros_environment.probe.create_publisher(TwistStamped, "/cmd_vel", 10)
+    stage.until_driver("halt", "second_publisher")
+    stage.until("the stop command", lambda: stage.commands[-1].twist.linear.x == 0.0)
+    assert stage.gate.returncode is None

@@ -32,7 +32,7 @@ def test_levels_of_a_decision() -> None:
     assert level(robot) == "ok"
     robot.step(unsafe=0.9)
     assert level(robot) == "warn"
-    robot.gate.start_episode()
+    robot.gate.rest()
     robot.gate.take_over()
     robot.step()
     assert decision_status(robot.decide(), None).values["withheld"] is Reason.TAKEOVER

@@ -113,6 +113,8 @@ def test_a_node_waits_acts_rests_and_starts_over(
     beats = ros_environment.collect("/beat", Header)
     probe = ros_environment.probe
     assert walker.state == State.PRIMARY_STATE_UNCONFIGURED
+    assert not walker.go(Transition.TRANSITION_ACTIVATE), "a transition that this state does not have"
+    assert not walker.go(99), "a transition that no state has"
     assert not walker.go(Transition.TRANSITION_CONFIGURE), "without its file"
     assert walker.state == State.PRIMARY_STATE_UNCONFIGURED
     ros_environment.wait_until(lambda: probe.count_publishers("/beat") == 0, 5.0, "a failed start to leave no topic")

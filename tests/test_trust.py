@@ -349,10 +349,22 @@ def test_a_proposal_that_was_on_its_way_when_the_episode_began_does_not_drive() 
 
 def test_a_new_episode_forgets_proposals_but_no_latch() -> None:
     robot = driven_by_policy()
-    robot.step(unsafe=0.9)
+    robot.step()
     robot.gate.start_episode()
     assert robot.decide().reason is Reason.PROPOSAL_MISSING
     assert robot.step().source is Driver.POLICY
     robot.gate.take_over()
     robot.gate.start_episode()
     assert robot.step().reason is Reason.TAKEOVER
+
+
+def test_episodes_do_not_shorten_the_dwell() -> None:
+    """Would catch an episode topic that lifts the bound on hand-overs of a chattering classifier."""
+    robot = driven_by_policy()
+    handovers, ticks = 0, 200
+    for index in range(ticks):
+        if index % 2 == 0:
+            robot.gate.start_episode()
+        handovers += robot.step(unsafe=0.9 if index % 2 == 0 else 0.1).handover
+    bound = ticks * robot.gate.contract.period_s / robot.gate.contract.gate.dwell_s
+    assert handovers <= 2 * bound + 1

@@ -53,19 +53,25 @@ class GateNode(UnderstudyNode):
     def __init__(self) -> None:
         super().__init__("gate")
         self._told = GateParameters.declared(self)
+        #: Of the time before a clean-up: whoever held the robot then holds it still.
+        self._before: Gate | None = None
 
     def configure(self) -> None:
         """Read the contract, make the topics; nobody is known, and nobody drives."""
         told = self._told
         self._contract = load_contract(told.contract_path())
+        measured = MeasuredPositions(self._contract)
         self._gate = Gate(
             self._contract,
-            policy_enabled=told.enable_policy,
+            policy_enabled=told.enable_policy and self._before is None,
             unsafe_threshold=told.threshold(self._contract),
             silence_s=told.policy_silence_s,
+            measured=measured.dimensions,
         )
+        if self._before is not None and self._before.is_taken_over:
+            self._gate.take_over()
         self._channels = ActionChannels(self._contract)
-        self._measured = MeasuredPositions(self._contract)
+        self._measured = measured
         self._barrier: LockStepBarrier[Action | Proposal | None] = LockStepBarrier(told.answering(self._contract))
         self._pauses = Pauses(self._contract.memory.reset_gap_s)
         self._grid = TickGrid(self._contract.period_s)
@@ -107,6 +113,7 @@ class GateNode(UnderstudyNode):
             self._flush()
         self._report.active = False
         self._gate.rest()
+        self._before = self._gate
 
     # -- wiring ---------------------------------------------------------------------------------------------------
 
@@ -153,7 +160,7 @@ class GateNode(UnderstudyNode):
         return replace(known, active=known.active and self._gate.waiting is None)
 
     def _watch_graph(self) -> None:
-        shared = self._guard.shared_topics()
+        shared = self._guard.shared_topics(commanding=self._commanded)
         if self._gate.waiting is not None and self._guard.is_clear():
             self._gate.waiting = None
         if shared and self._gate.fault is None:
@@ -337,7 +344,7 @@ class GateNode(UnderstudyNode):
     @property
     def _must_halt(self) -> bool:
         """Whether the robot obeys this gate; in lock-step the robot's time ends with the gate."""
-        return self.is_active and self._commanded and not self._told.lock_step and not self._guard.refused
+        return self.is_active and self._commanded and not self._told.lock_step
 
     def shutdown_gracefully(self) -> None:
         """Ramp down to the stop command before the process ends."""
