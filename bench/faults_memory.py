@@ -82,8 +82,18 @@ def _remembered(answer: Answered, base: float) -> int:
     return round((answer.speed - base) / COUNT_STEP)
 
 
-def memory_faults(rig: Scene, mode: str, injections: int, only: Sequence[str] = ()) -> list[Row]:
-    """Rows 15 and 28: whatever breaks the chain of ticks, the state starts anew; ``only`` some of them."""
+def memory_faults(
+    rig: Scene, mode: str, injections: int, only: Sequence[str] = (), *, explain: bool = True
+) -> list[Row]:
+    """Rows 15 and 28: whatever breaks the chain of ticks, the state starts anew.
+
+    Args:
+        rig: the stack, in ``mode``.
+        mode: who drives.
+        injections: of each fault.
+        only: names of some of them.
+        explain: wait after the first of each until the policy node's diagnostics have counted it.
+    """
     rows = []
     for fault in MEMORY_FAULTS:
         if only and fault.name not in only:
@@ -91,7 +101,7 @@ def memory_faults(rig: Scene, mode: str, injections: int, only: Sequence[str] = 
         tally = Tally(fault.row, fault.name, mode, fault.expected)
         for number in range(injections):
             with tally.injection():
-                _inject(rig, fault, tally, explain=number == 0)
+                _inject(rig, fault, tally, explain=explain and number == 0)
         rows.append(tally.to_row())
     return rows
 

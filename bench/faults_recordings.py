@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import resource
 import shutil
@@ -17,12 +18,15 @@ from il_nodes.bag import BagReader
 from il_nodes.bag_recovery import recover_recording
 from il_nodes.codecs import header_stamp_ns
 from il_nodes.dataset_builder import build_dataset
+from il_nodes.mcap_records import CHUNK, DamageError, read_records
 from models.errors import DatasetError, RecordingError
 
 __all__ = ["flipped_bits", "full_disk", "kill_recorder", "lost_messages", "record_whole", "slow_disk"]
 
 #: Long enough for a chunk, which is half a second, to be on the disk, and for what is lost to be less than all.
 OPEN_TICKS = 36
+#: Bytes of MCAP before a record's body, and in a chunk's body before its messages, compressed with zstd.
+RECORD_HEAD, CHUNK_HEAD = 9, 44
 #: Room that is left on the disk, bytes: what the camera fills in a second, so that one chunk fits, and no two.
 ROOM = 70_000
 SLOW_S = 2.0
@@ -182,7 +186,7 @@ def slow_disk(rig: Scene, injections: int, *, small_queue: bool = False, seconds
     return tally.to_row()
 
 
-def lost_messages(rig: Scene, injections: int, *, burst: int = 40, away_s: float = 2.0) -> Row:
+def lost_messages(rig: Scene, injections: int, *, burst: int = 20, away_s: float = 2.0) -> Row:
     """Row 26: the recorder does not run for a moment in which more arrives than its subscriptions keep.
 
     Args:
@@ -215,7 +219,7 @@ def lost_messages(rig: Scene, injections: int, *, burst: int = 40, away_s: float
             rig.publish_extra()
             rig.ticks(2)
             tally.drove_on(rig, rig.log[begin:])
-            _counted_losses(tally, rig, rig.end_recording(name), "lost", least=5 * burst)
+            _counted_losses(tally, rig, rig.end_recording(name), "lost", least=burst or 20)
     return tally.to_row()
 
 
@@ -289,9 +293,7 @@ def flipped_bits(rig: Scene, whole: Path, injections: int, seed: int = 0) -> lis
             undamaged = _recover(_cut_off(whole, folder / "undamaged.partial"))
             partial = _cut_off(whole, folder / "damaged.partial")
             mcap = next(partial.glob("*.mcap"))
-            # In the first half: behind the last chunk that is whole there is nothing left to damage.
-            size = mcap.stat().st_size
-            place = _flip(rng, mcap, size // 4, size // 2)
+            place = _flip(rng, mcap, *rng.choice(_compressed(mcap)))
             saved = _recover(partial)
             tally.require(saved == undamaged[: len(saved)], f"what was recovered is not what was recorded: {place}")
             if tally.require(len(saved) < len(undamaged), f"the damage went unnoticed: {place}"):
@@ -313,6 +315,17 @@ def _cut_off(whole: Path, target: Path) -> Path:
     content = next(whole.glob("*.mcap")).read_bytes()
     (target / f"{target.name.removesuffix('.partial')}_0.mcap").write_bytes(content[: len(content) * 9 // 10])
     return target
+
+
+def _compressed(mcap: Path) -> list[tuple[int, int]]:
+    """Where the messages of each whole chunk lie: behind the chunk's own head, and before the indices between two."""
+    places = []
+    with contextlib.suppress(DamageError):  # where it was cut off
+        for opcode, offset, body in read_records(mcap):
+            if opcode == CHUNK:
+                begin = offset + RECORD_HEAD
+                places.append((begin + CHUNK_HEAD, begin + len(body)))
+    return places
 
 
 def _recover(partial: Path) -> list[tuple[str, int, bytes]]:

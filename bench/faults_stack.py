@@ -129,7 +129,7 @@ def recording_faults(rig: Scene, counts: Counts) -> list[Row]:
     return [
         *flipped_bits(rig, whole, counts.bits),
         lost_messages(rig, counts.stack),
-        lost_messages(rig, 1, away_s=6.0),
+        lost_messages(rig, 1, burst=0, away_s=6.0),
         full_disk(rig, counts.stack),
         slow_disk(rig, counts.stack),
         kill_recorder(rig, counts.stack, last=SMALL_QUEUE),
