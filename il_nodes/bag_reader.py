@@ -13,7 +13,7 @@ from pathlib import Path
 
 from il_nodes.bag_files import MANIFEST, PARTIAL_SUFFIX, Losses, Manifest, file_record
 from il_nodes.codecs.interface import nearest
-from il_nodes.mcap_records import CHUNK, METADATA, DamageError, read_chunk, read_metadata, read_records
+from il_nodes.mcap_records import CHUNK, METADATA, DamageError, MessageNumbers, read_chunk, read_metadata, read_records
 from models.contract import Contract, parse_contract
 from models.errors import RecordingError
 
@@ -250,7 +250,7 @@ def _scan(mcap: Path) -> _Content:
     channels: dict[int, tuple[str, str]] = {}
     counts: Counter[str] = Counter()
     times_ns: list[int] = []
-    whole_bytes, damage = 0, ""
+    numbers, whole_bytes, damage = MessageNumbers(), 0, ""
     try:
         for opcode, offset, body in read_records(mcap):
             if opcode == CHUNK:
@@ -261,6 +261,10 @@ def _scan(mcap: Path) -> _Content:
                     continue
                 if damage:
                     raise _damaged(mcap, damage, "whole chunks up to the end")
+                try:
+                    numbers.add(chunk)
+                except DamageError as error:
+                    raise _damaged(mcap, f"{error}, at byte {offset}", "every message up to the end") from error
                 channels |= chunk.channels
                 counts.update(channels[channel_id][0] for channel_id, _, _ in chunk.messages)
                 times_ns += [log_time_ns for _, log_time_ns, _ in chunk.messages]

@@ -18,7 +18,7 @@ from typing import Literal
 from il_nodes.bag_files import MANIFEST, ORIGINALS, PARTIAL_SUFFIX, sync_directory
 from il_nodes.bag_reader import BagReader, find_mcap, read_head
 from il_nodes.bag_writer import BagWriter
-from il_nodes.mcap_records import CHUNK, ChunkContent, DamageError, read_chunk, read_records
+from il_nodes.mcap_records import CHUNK, ChunkContent, DamageError, MessageNumbers, read_chunk, read_records
 from il_nodes.rosbag2_metadata import RecordedTopic, qos_from_text
 from models.contract import parse_contract
 from models.errors import RecordingError, UnderstudyError
@@ -153,17 +153,28 @@ def _is_being_written(mcap: Path) -> bool:
 
 
 def _survey(mcap: Path) -> _Survey:
-    survey = _Survey()
+    survey, numbers = _Survey(), MessageNumbers()
     try:
         for opcode, offset, body in read_records(mcap):
             if opcode == CHUNK:
-                try:
-                    survey.add(read_chunk(body))
-                except DamageError as error:
-                    survey.damage = survey.damage or f"{error}, at byte {offset}"
+                _look_at(body, offset, survey, numbers)
     except DamageError as error:
         survey.damage = survey.damage or str(error)
     return survey
+
+
+def _look_at(body: bytes, offset: int, survey: _Survey, numbers: MessageNumbers) -> None:
+    try:
+        chunk = read_chunk(body)
+    except DamageError as error:
+        survey.damage = survey.damage or f"{error}, at byte {offset}"
+        return
+    if not survey.damage:
+        try:
+            numbers.add(chunk)
+        except DamageError as error:
+            survey.damage = f"{error}, at byte {offset}"
+    survey.add(chunk)
 
 
 def _whole_messages(mcap: Path, chunks: int) -> Iterator[tuple[str, int, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ class EpisodeWindow:
         until_ns: stamp of its end, once that was announced.
         over_at_s: monotonic time until which its last messages may arrive.
         mark: what a person made of it, ``success`` or ``failure``; empty without.
+        failed: why nothing of it is recorded any more; empty while it is.
     """
 
     name: str
@@ -30,6 +32,7 @@ class EpisodeWindow:
     until_ns: int | None = None
     over_at_s: float | None = None
     mark: str = ""
+    failed: str = ""
 
     def holds(self, stamp_ns: int) -> bool:
         """Whether a message with this stamp is its own."""
@@ -77,8 +80,9 @@ class EpisodeNames:
             if name not in self._used:
                 break
             name = f"{announced_id}-{number}"
-            if any((self._directory / (name + suffix)).exists() for suffix in ("", PARTIAL_SUFFIX)):
-                self._used.add(name)
+            with contextlib.suppress(OSError):  # longer than any file's name: the writer refuses it
+                if any((self._directory / (name + suffix)).exists() for suffix in ("", PARTIAL_SUFFIX)):
+                    self._used.add(name)
         self._used.add(name)
         self._stopped = ""
         return name

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from il_nodes.codecs import import_message_class
+from il_nodes.recorded_topics import behind
 from il_nodes.ros import qos_profile
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def advertise_behind(prefix: str, node: UnderstudyNode, contract: Contract, *, r
     """One publisher an expert topic, in order: ``/expert/cmd_vel`` behind ``/noise`` is ``/noise/expert/cmd_vel``."""
     return [
         node.advertise(
-            f"{prefix}/{topic.lstrip('/')}",
+            behind(prefix, topic),
             import_message_class(source.channel.type),
             qos_profile(source.channel.qos, reliable=reliable),
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -19,7 +20,7 @@ from mcap.records import Channel, Chunk, Metadata, Schema
 
 from models.errors import RecordingError
 
-__all__ = ["ChunkContent", "DamageError", "read_chunk", "read_metadata", "read_records"]
+__all__ = ["ChunkContent", "DamageError", "MessageNumbers", "read_chunk", "read_metadata", "read_records"]
 
 MAGIC = b"\x89MCAP0\r\n"
 #: The writer closes a chunk at 1 MiB, so a larger one holds a single message more. A few compressed bytes can announce
@@ -86,11 +87,27 @@ class ChunkContent:
         channels: channel id to (topic, type), of the channels that were announced in it.
         qos_profiles: topic to the YAML text of ``offered_qos_profiles``, of the same channels.
         messages: channel id, log time in nanoseconds, and the bytes of each message, in order.
+        numbers: channel id and sequence number of the same messages.
     """
 
     channels: dict[int, tuple[str, str]]
     qos_profiles: dict[str, str]
     messages: list[tuple[int, int, memoryview]]
+    numbers: list[tuple[int, int]]
+
+
+class MessageNumbers:
+    """Our writer numbers each channel's messages 0, 1, 2, and so on: a jump shows a chunk that is gone as a whole."""
+
+    def __init__(self) -> None:
+        self._next: Counter[int] = Counter()
+
+    def add(self, chunk: ChunkContent) -> None:
+        """Take the next chunk of a file. Raises DamageError when messages are missing before it."""
+        for channel_id, number in chunk.numbers:
+            if number != self._next[channel_id]:
+                raise DamageError("messages are missing before a chunk")
+            self._next[channel_id] += 1
 
 
 def read_chunk(body: bytes) -> ChunkContent:
@@ -128,6 +145,7 @@ def _unpack(content: memoryview) -> ChunkContent:
     channels: dict[int, tuple[str, str]] = {}
     qos_profiles: dict[str, str] = {}
     messages: list[tuple[int, int, memoryview]] = []
+    numbers: list[tuple[int, int]] = []
     offset = 0
     while offset < len(content):
         opcode, length = _record_header.unpack_from(content, offset)
@@ -135,7 +153,8 @@ def _unpack(content: memoryview) -> ChunkContent:
         body = content[offset : offset + length]
         offset += length
         if opcode == _MESSAGE:
-            channel_id, _, log_time_ns, _ = _message_header.unpack_from(body)
+            channel_id, number, log_time_ns, _ = _message_header.unpack_from(body)
+            numbers.append((channel_id, number))
             messages.append((channel_id, log_time_ns, body[_message_header.size :]))
         elif opcode == _SCHEMA:
             schema: Any = Schema.read(ReadDataStream(BytesIO(body)))
@@ -144,4 +163,4 @@ def _unpack(content: memoryview) -> ChunkContent:
             channel: Any = Channel.read(ReadDataStream(BytesIO(body)))
             channels[channel.id] = (channel.topic, types.get(channel.schema_id, ""))
             qos_profiles[channel.topic] = channel.metadata.get("offered_qos_profiles", "")
-    return ChunkContent(channels, qos_profiles, messages)
+    return ChunkContent(channels, qos_profiles, messages, numbers)

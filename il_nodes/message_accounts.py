@@ -20,6 +20,7 @@ KINDS = {
     "dropped": ("message", "on {} dropped, the disk is too slow"),
     "missing": ("tick", "missing on {}"),
     "late": ("message", "on {} came after the tick was written"),
+    "unreadable": ("message", "on {} could not be read"),
 }
 
 
@@ -30,6 +31,11 @@ def reasons(losses: Losses) -> str:
         for kind, (noun, words) in KINDS.items()
         for topic, count in sorted(losses.get(kind, {}).items())
     )
+
+
+#: A trigger that was silent for so long when a person stopped the episode has died; a shorter silence is a slow rate,
+#: and the message that was still on its way.
+SILENCE_NS = 500_000_000
 
 
 class SequenceGaps:
@@ -64,6 +70,10 @@ class MessageAccounts:
         fps: its rate, Hz.
         publishers: how many publishers a topic has now.
         superseding: topics of which only the newest message counts; what they lose spoils no episode.
+
+    Attributes:
+        received: topic to messages of the episode.
+        unreadable: topic to messages whose bytes are none of its type.
     """
 
     def __init__(
@@ -79,7 +89,9 @@ class MessageAccounts:
         self.received: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
+        self.unreadable: Counter[str] = Counter()
         self._gaps = StampGaps(self._fps)
+        self._ticked_ns: int | None = None
 
     def number(self, topic: str, sequence: int | None) -> None:
         """A message's number as its publisher counts; None where the middleware does not tell."""
@@ -95,11 +107,23 @@ class MessageAccounts:
         """The middleware found messages to be lost. They are the same ones that the numbers show, where it has any."""
         self._reported[topic] += count
 
-    def take(self, topic: str, stamp_ns: int) -> None:
-        """A message of the episode."""
+    def note_unreadable(self, topic: str) -> None:
+        """Such a message came: it is not recorded."""
+        self.unreadable[topic] += 1
+
+    def take(self, topic: str, stamp_ns: int | None, received_ns: int = 0) -> None:
+        """A message of the episode.
+
+        Args:
+            topic: its topic.
+            stamp_ns: when it says that it was made; None where it does not, and then nothing shows a gap before it.
+            received_ns: when it arrived, on the clock of :meth:`stop`.
+        """
         self.received[topic] += 1
         if topic == self._trigger:
-            self._gaps.add(stamp_ns)
+            self._ticked_ns = received_ns
+            if stamp_ns is not None:
+                self._gaps.add(stamp_ns)
 
     def restart(self) -> None:
         """Stamps may jump now: the episode goes on elsewhere."""
@@ -108,6 +132,13 @@ class MessageAccounts:
     def end(self, stamp_ns: int) -> None:
         """The episode ends at this stamp: ticks that should have come before it are missing."""
         self._gaps.end(stamp_ns)
+
+    def stop(self, now_ns: int) -> None:
+        """A person stops the episode: the ticks of a trigger that has fallen silent are missing."""
+        silent_ns = 0 if self._ticked_ns is None else now_ns - self._ticked_ns
+        if silent_ns > max(SILENCE_NS, 2e9 / self._fps):
+            self._gaps.missing += int(silent_ns * 1e-9 * self._fps - 0.5)
+        self._gaps.restart()
 
     @property
     def lost(self) -> dict[str, int]:
@@ -127,6 +158,7 @@ class MessageAccounts:
             "missing": {self._trigger: self.missing} if self.missing else {},
             "late": dict(late),
             "repeated": dict(repeated),
+            "unreadable": dict(self.unreadable),
         }
         superseded: Counter[str] = Counter()
         for kind in ("lost", "late"):

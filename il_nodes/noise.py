@@ -136,7 +136,9 @@ class NoiseInjector:
             return False
         self.episode_id, self._origin_ns = episode_id, stamp_ns
         self._episode = EpisodeNoise(self._noise, episode_id, self._period_s) if episode_id else None
-        self._limiter.reset()
+        since_ns = -1 if self._last_ns is None else stamp_ns - self._last_ns
+        if not 0 <= since_ns <= PAUSE_PERIODS * self._period_s * 1e9:
+            self._limiter.reset()  # a robot that is being driven goes on; one that was put elsewhere stands
         return bool(episode_id)
 
     def forbid(self, why: str) -> bool:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from il_nodes.bag_reader import BagReader
 from il_nodes.codecs import CdrCursor, codec_for, decode_raw, header_stamp_ns
 from il_nodes.observation import ObservationAssembler, ObservationCounts
-from il_nodes.recorded_topics import DECISION_TOPIC, EPISODE_TOPIC, LABEL_PREFIX
+from il_nodes.recorded_topics import DECISION_TOPIC, EPISODE_TOPIC, LABEL_PREFIX, behind
 from models.contract import Contract, Source
 from models.data import FloatArray, Observation
 from models.episodes import DRIVERS, EXPERT, Episode
@@ -106,7 +106,7 @@ def _preferred_labels(reader: BagReader, contract: Contract) -> tuple[tuple[Sour
     """
     sources = _label_sources(contract)
     answers = tuple(
-        replace(source, channel=replace(source.channel, topic=LABEL_PREFIX + source.channel.topic))
+        replace(source, channel=replace(source.channel, topic=behind(LABEL_PREFIX, source.channel.topic)))
         for source in sources
     )
     if contract.gate.expert_topics and all(reader.counts.get(source.channel.topic) for source in answers):
@@ -149,6 +149,13 @@ def read_episode(
     relabelled_ticks = 0
     if relabelled is not None:
         labels, relabelled_ticks = merge_labels(labels, stamps, relabelled)
+        if len(relabelled.stamps_ns) and not relabelled_ticks:
+            raise RecordingError(
+                f"no label that was given to recording {reader.path.name} afterwards is for one of its ticks",
+                found=f"{len(relabelled.stamps_ns)} labels from {relabelled.stamps_ns[0]} ns on",
+                expected=f"labels of its {len(ticks)} ticks, from {stamps[0]} ns on",
+                fix="label it again with this version, or remove the labels",
+            )
     labelled = np.isfinite(labels).all(axis=1)
     if not labelled.any():
         raise RecordingError(

@@ -16,6 +16,7 @@ __all__ = [
     "NOISE_PREFIX",
     "PROPOSAL_TOPIC",
     "RecordedTopic",
+    "behind",
     "recorded_topics",
 ]
 
@@ -36,6 +37,11 @@ _PICTURES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _LATCHED_DEPTH = 10
 
 
+def behind(prefix: str, topic: str) -> str:
+    """``/expert/cmd_vel`` behind ``/noise`` is ``/noise/expert/cmd_vel``, and so is the relative ``expert/cmd_vel``."""
+    return f"{prefix}/{topic.lstrip('/')}"
+
+
 def _parse(entry: str) -> tuple[str, RecordedTopic]:
     words = entry.split()
     if not 2 <= len(words) <= 3 or (len(words) == 3 and words[2] not in _QOS):
@@ -54,7 +60,7 @@ def _own_topics(contract: Contract) -> Iterator[tuple[str, RecordedTopic]]:
     yield NOISE_PREFIX + "/injected", RecordedTopic("diagnostic_msgs/msg/DiagnosticArray", _LATCHED)
     for source, topic in zip(contract.action_sources, contract.gate.expert_topics, strict=False):
         for prefix in (LABEL_PREFIX, NOISE_PREFIX):
-            yield prefix + topic, RecordedTopic(source.channel.type)
+            yield behind(prefix, topic), RecordedTopic(source.channel.type)
 
 
 def _least_depth(item: RecordedTopic) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -127,8 +128,8 @@ class RecordingThread:
         on_event: called from the thread whenever :meth:`take_events` has something new.
         capacity: messages that may wait for the disk. At 20 Hz with three small cameras, 2,000 last ten seconds.
         capacity_bytes: and how much they may hold. At 50 MB/s, 256 MB last five seconds.
-        flush_s: with nothing to write for so long, what waits in memory goes to the disk; None leaves it to the log
-            time of later messages, so that equal messages give equal bytes.
+        flush_s: what has waited in memory for so long goes to the disk, whatever the log time; None leaves it to the
+            log time of later messages, so that equal messages give equal bytes.
     """
 
     def __init__(
@@ -150,6 +151,7 @@ class RecordingThread:
         self._episode_id = ""
         self._closed: tuple[str, Path] | None = None
         self._has_unflushed = False
+        self._unflushed_since_s = 0.0
         self.written: Counter[str] = Counter()
         #: Topic → messages of the current episode that found no room.
         self.dropped: Counter[str] = Counter()
@@ -266,7 +268,13 @@ class RecordingThread:
             return
         self._bag.write(message.topic, message.log_time_ns, message.cdr)
         self.written[message.topic] += 1
-        self._has_unflushed = self._flush_s is not None
+        if self._flush_s is None:
+            return
+        now_s = time.monotonic()
+        if not self._has_unflushed:
+            self._has_unflushed, self._unflushed_since_s = True, now_s
+        elif now_s - self._unflushed_since_s >= self._flush_s:
+            self._flush()  # log time may run slowly, or stand, while messages go on coming
 
     def _flush(self) -> None:
         self._has_unflushed = False

@@ -57,13 +57,17 @@ class KeyDecoder:
         """Keys that are complete now. Letters come in lower case; what is no known key is dropped."""
         keys = []
         for char in data.decode("latin-1"):
-            if char == "\x1b":
+            if char == " ":
+                # In no key's sequence, so whatever was begun is over: nothing swallows the stop.
+                self._pending = ""
+                keys.append(char)
+            elif char == "\x1b":
                 # A lone escape key, or one that begins anew.
                 self._pending = char
             elif self._pending:
                 key = self._continue(char)
                 keys += [key] if key else []
-            elif char.isascii() and (char.isalnum() or char in " ?"):
+            elif char.isascii() and (char.isalnum() or char == "?"):
                 keys.append(char.lower())
         return keys
 

@@ -15,7 +15,7 @@ PERIOD_NS = 50_000_000
 class Robot:
     """Publishes episodes, frames and odometry with chosen stamps."""
 
-    def __init__(self, ros: RosEnvironment, recorder: NodeProcess) -> None:
+    def __init__(self, ros: RosEnvironment, recorder: NodeProcess, announces: bool) -> None:
         from diagnostic_msgs.msg import DiagnosticArray
         from nav_msgs.msg import Odometry
         from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -24,13 +24,13 @@ class Robot:
 
         self._ros = ros
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._episode = ros.probe.create_publisher(Header, EPISODE, latched)
+        self._episode = ros.probe.create_publisher(Header, EPISODE, latched) if announces else None
         self._camera = ros.probe.create_publisher(Image, CAMERA, 100)
         self._odometry = ros.probe.create_publisher(Odometry, ODOMETRY, 100)
         self._header, self._image, self._state = Header, Image, Odometry
         self.closed = ros.collect("/recorder/ack", Header)
         self.diagnostics = ros.collect("/diagnostics", DiagnosticArray)
-        publishers = (self._episode, self._camera, self._odometry)
+        publishers = [one for one in (self._episode, self._camera, self._odometry) if one is not None]
         ros.wait_until(
             lambda: all(publisher.get_subscription_count() for publisher in publishers), 30.0, "the recorder to listen"
         )
@@ -41,6 +41,7 @@ class Robot:
         return self._header(stamp=ns_to_stamp(10**9 + index * PERIOD_NS), frame_id=frame)
 
     def announce(self, episode_id: str) -> None:
+        assert self._episode is not None
         self._episode.publish(self.header(-1, episode_id))
 
     def begin(self, episode_id: str) -> None:
@@ -49,6 +50,7 @@ class Robot:
         self.wait_for_status("episode", episode_id)
 
     def end(self, index: int) -> None:
+        assert self._episode is not None
         self._episode.publish(self.header(index))
 
     def tick(self, index: int) -> None:
@@ -81,6 +83,9 @@ class Robot:
         return future.result()
 
 
-def start(ros: RosEnvironment, directory: Path, **params: object) -> tuple[NodeProcess, Robot]:
+def start(
+    ros: RosEnvironment, directory: Path, *, announces: bool = True, **params: object
+) -> tuple[NodeProcess, Robot]:
+    """A recorder, and a robot that announces episodes itself, or leaves that to the recorder."""
     recorder = ros.spawn_node("recorder", {"contract": CONTRACT, "directory": str(directory), **params})
-    return recorder, Robot(ros, recorder)
+    return recorder, Robot(ros, recorder, announces)

@@ -14,6 +14,7 @@ from il_nodes.bag import BagReader, BagWriter, find_bags
 from il_nodes.bag_files import ORIGINALS
 from il_nodes.bag_recovery import recover_recording
 from models.contract import Channel, Qos
+from models.errors import RecordingError
 
 
 def expected(count: int) -> list[tuple[str, int, bytes]]:
@@ -60,6 +61,22 @@ def test_nothing_behind_a_damage_is_taken(tmp_path: Path) -> None:
     reader = BagReader(tmp_path / "drive.recovered")
     assert list(reader.messages()) == expected(50)
     assert reader.quarantine == found.words
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_chunk_that_is_none_any_more_is_a_damage(tmp_path: Path, number: int) -> None:
+    """Would catch one flipped bit that takes a chunk away as if it had never been."""
+    partial = unfinished(tmp_path)
+    mcap = next(partial.glob("*.mcap"))
+    data = bytearray(mcap.read_bytes())
+    chunks = [end for end in record_ends(bytes(data))[:-1] if data[end] == 0x06]
+    data[chunks[number]] ^= 0x01
+    mcap.write_bytes(data)
+    with pytest.raises(RecordingError, match="messages are missing"):
+        BagReader(partial, allow_partial=True)
+    found = recover_recording(partial)
+    assert (found.result, found.messages) == (("recovered", 50) if number else ("nothing", 0))
+    assert "messages are missing before a chunk, at byte" in found.words
 
 
 @pytest.mark.parametrize("length", [0, 4, 30, 400])

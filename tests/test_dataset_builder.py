@@ -25,13 +25,14 @@ from ros_messages import (
 )
 
 from il_nodes.bag import BagReader, BagWriter
-from il_nodes.bag_files import mark_recording
+from il_nodes.bag_files import MANIFEST, Manifest, mark_recording
 from il_nodes.dataset_builder import build_dataset
 from il_nodes.observation import ObservationAssembler
 from models.contract import Contract, parse_contract
 from models.data import Observation
 from models.episodes import EpisodeDataset, open_dataset
 from models.errors import DatasetError
+from models.label_file import LabelFile, write_labels
 
 Message = tuple[str, int, bytes]
 START_NS, PERIOD_NS = 3_000_000_000, 50_000_000
@@ -344,6 +345,31 @@ def test_the_labellers_answers_are_preferred(tmp_path: Path) -> None:
     assert report.used[0].unlabelled == 3
     build_dataset([record_with_labels(tmp_path, label_drive(range(0)), "plain")], tmp_path / "plain-set")
     assert open_dataset(tmp_path / "plain-set").actions[0, 0] == 100.0, "a topic without messages is no answer"
+
+
+def test_the_answers_to_an_expert_with_a_relative_topic_are_preferred_too(tmp_path: Path) -> None:
+    """Catches DAgger on the live commands, which answer nothing, because of a slash."""
+    relative = EXPERT.removeprefix("/")
+    contract = parse_contract(make_contract().text.replace(EXPERT, relative))
+    messages = [(relative if topic == EXPERT else topic, at, cdr) for topic, at, cdr in label_drive(range(2, 7))]
+    topics = {**TOPIC_TYPES, LABEL: "geometry_msgs/msg/TwistStamped", relative: "geometry_msgs/msg/TwistStamped"}
+    with BagWriter(tmp_path, "drive", contract, topics) as writer:
+        for topic, stamp_ns, cdr in sorted(messages, key=lambda m: (m[1], m[0])):
+            writer.write(topic, stamp_ns, cdr)
+        bag = writer.close("success")
+    build_dataset([bag], tmp_path / "set")
+    assert open_dataset(tmp_path / "set").actions[0].tolist() == [302.0, 0.75]
+
+
+def test_labels_that_meet_no_tick_are_said_to(tmp_path: Path) -> None:
+    """Catches an hour's work that is ignored in silence."""
+    bag = record(tmp_path, drive(6))
+    sha256 = Manifest.read(bag / MANIFEST).files["drive_0.mcap"].sha256
+    stamps = np.array([START_NS + 1], np.int64)
+    names = make_contract().action_names
+    write_labels(tmp_path / "labels" / "drive.json", LabelFile("drive", sha256, names, stamps, np.ones((1, 2), "f4")))
+    with pytest.raises(DatasetError, match="afterwards is for one of its ticks"):
+        build_dataset([bag], tmp_path / "set", labels=tmp_path / "labels")
 
 
 def test_failures_are_left_out_unless_asked_for(tmp_path: Path) -> None:

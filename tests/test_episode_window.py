@@ -48,3 +48,10 @@ def test_what_a_person_stopped_is_not_taken_up_again(tmp_path: Path) -> None:
     assert names.is_new("b", None)
     names.forget_stopped()
     assert names.is_new("a", None)
+
+
+def test_an_id_too_long_for_a_file_comes_again(tmp_path: Path) -> None:
+    """Would catch a recorder that dies of an id which its writer would only refuse."""
+    names = EpisodeNames(tmp_path)
+    assert names.choose("a" * 300) == "a" * 300
+    assert names.choose("a" * 300) == "a" * 300 + "-2"

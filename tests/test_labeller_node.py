@@ -89,6 +89,15 @@ class Stage:
         assert self.made() == list(labels)
 
 
+def test_ticks_that_count_by_receipt_are_refused(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Catches labels none of which meets its tick: every process receives a picture at another time."""
+    path = tmp_path / "contract.yaml"
+    path.write_text(CONTRACT.read_text().replace("timeline: header", "timeline: receive"))
+    node = ros_environment.spawn_node("labeller", {"contract": str(path)})
+    assert node.wait(20.0) != 0
+    assert "understudy relabel" in node.log
+
+
 def test_every_tick_gets_one_label_or_a_reason(ros_environment: RosEnvironment) -> None:
     """Catches a label with the command's stamp instead of the tick's, a second one, and a silent hole."""
     stage = Stage(ros_environment)

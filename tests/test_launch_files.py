@@ -146,6 +146,9 @@ def test_the_policy_may_be_kept_waiting(files: dict[str, launch_stand_in.LaunchD
     for word, expected in (("true", True), ("false", False)):
         nodes = launch_stand_in.expand(files["deploy"], {"bundle": "policy.onnx", "enable_policy": word})
         assert next(node for node in nodes if node.name == "gate").own_parameters["enable_policy"] is expected
+    robot = {"bundle": "policy.onnx", "sim": "false", "contract": str(CONTRACT)}
+    nodes = launch_stand_in.expand(files["deploy"], robot)
+    assert "enable_policy" not in next(node for node in nodes if node.name == "gate").own_parameters
 
 
 def test_a_robot_comes_with_its_contract_and_its_own_parameters(

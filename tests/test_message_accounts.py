@@ -79,3 +79,34 @@ def test_reasons_name_every_loss_that_matters() -> None:
     )
     assert reasons({"repeated": {STATE: 3}}) == ""
     assert accounts().losses({}, {}) == {}
+
+
+def test_bytes_that_cannot_be_read_spoil_their_episode() -> None:
+    """Would catch a message that was left out of the bag without a word."""
+    books = accounts()
+    books.note_unreadable(STATE)
+    assert reasons(books.losses({}, {})) == f"1 message on {STATE} could not be read"
+    books.begin()
+    assert books.losses({}, {}) == {}
+
+
+def test_a_trigger_that_was_silent_when_a_person_stopped() -> None:
+    """Would catch a dead camera that passes for a whole episode, and every episode of a slow hand quarantined."""
+    books = accounts()
+    books.take(CAMERA, 10**9, 7 * 10**9)
+    books.stop(7 * 10**9 + 400_000_000)
+    assert books.missing == 0
+    books.stop(17 * 10**9)
+    assert books.missing == 199
+    books.begin()
+    books.stop(99 * 10**9)
+    assert books.missing == 0
+
+
+def test_stamps_that_the_contract_does_not_go_by_show_no_gap() -> None:
+    """Would catch a robot without usable stamps, all of whose episodes are quarantined."""
+    books = accounts()
+    for received_s in (1, 2):
+        books.take(CAMERA, None, received_s * 10**9)
+    books.end(5 * 10**9)
+    assert (books.missing, books.received[CAMERA]) == (0, 2)

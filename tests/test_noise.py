@@ -97,6 +97,20 @@ def test_the_noise_of_a_seed_is_fixed_for_all_time() -> None:
     np.testing.assert_allclose(EpisodeNoise(SLOW, "drive-000", PERIOD_S).at(3), FOURTH, rtol=1e-12)
 
 
+@pytest.mark.parametrize(("pause_ticks", "speed_m_s"), [(1, 5.0), (20, 0.5)])
+def test_an_episode_that_begins_while_the_robot_drives_does_not_brake_it(pause_ticks: int, speed_m_s: float) -> None:
+    """Catches a jerk at every start on a robot; one that was put elsewhere, after a pause, begins from rest."""
+    still = replace(NOISE, covariance=np.diag([1e-12, 1e-12]))
+    injector = NoiseInjector(CONTRACT, still)
+    for tick in range(20):
+        injector.disturb(action(tick, (5.0, 0.0)))
+    begin = 19 + pause_ticks
+    injector.start_episode("drive", stamp(begin) - 1)
+    found = injector.disturb(action(begin, (5.0, 0.0)))
+    assert found is not None
+    assert found.values[0] == pytest.approx(speed_m_s, abs=1e-4)
+
+
 def test_the_executed_command_is_the_intended_one_plus_noise() -> None:
     injector = cruising()
     for tick in range(10, 60):

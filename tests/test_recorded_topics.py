@@ -6,7 +6,7 @@ import pytest
 from ros_processes import REPOSITORY
 
 from il_nodes.recorded_topics import recorded_topics
-from models.contract import load_contract
+from models.contract import load_contract, parse_contract
 from models.errors import DeploymentError
 
 CONTRACT = load_contract(REPOSITORY / "contracts" / "driving.yaml")
@@ -38,6 +38,13 @@ def test_what_our_own_nodes_say_is_recorded_without_asking() -> None:
     assert topics["/gate/decision"].type == "diagnostic_msgs/msg/DiagnosticArray"
     assert topics["/policy/proposal"].type == "trajectory_msgs/msg/JointTrajectory"
     assert topics["/noise/injected"].is_latched
+
+
+def test_an_experts_relative_topic_is_recorded_where_it_is_answered() -> None:
+    """Would catch a bag without labels: labeller and noise node speak on whole names."""
+    text = (REPOSITORY / "contracts" / "driving.yaml").read_text().replace("/expert/cmd_vel", "expert/cmd_vel")
+    topics = recorded_topics(parse_contract(text), [])
+    assert {"expert/cmd_vel", "/label/expert/cmd_vel", "/noise/expert/cmd_vel"} <= topics.keys()
 
 
 @pytest.mark.parametrize("entry", ["/x", "/x std_msgs/msg/Header often", "a b c d"])

@@ -156,6 +156,21 @@ def test_a_quiet_second_brings_everything_to_the_disk(tmp_path: Path) -> None:
     assert recorder.thread.stop(5.0)
 
 
+def test_slow_log_time_keeps_nothing_in_memory(tmp_path: Path) -> None:
+    """Catches minutes of a slow simulation, or of a clock that stands, lost with a killed recorder (FAULTS 24)."""
+    recorder = Recorder(lambda episode_id: BagWriter(tmp_path, episode_id, make_contract(), TOPIC_TYPES), flush_s=0.3)
+    recorder.thread.open("drive")
+    assert recorder.event().kind == "opened"
+    deadline_s = time.monotonic() + 3.0
+    while not BagReader(tmp_path / "drive.partial", allow_partial=True).counts.get(COMMAND):
+        assert time.monotonic() < deadline_s
+        recorder.thread.write(MESSAGE, wait=True)  # never quiet, never later, and too few to fill a chunk
+        threading.Event().wait(0.02)
+    recorder.thread.close("complete")
+    assert recorder.event().kind == "closed"
+    assert recorder.thread.stop(5.0)
+
+
 def test_the_last_episode_can_be_marked(tmp_path: Path) -> None:
     """Catches a mark that goes to another episode, and one that overtakes the closing of its own."""
     recorder = Recorder(lambda episode_id: BagWriter(tmp_path, episode_id, make_contract(), TOPIC_TYPES))

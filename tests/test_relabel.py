@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 import pytest
-from recorded_drives import PERIOD_NS, START_NS, drive, write_bag
+from recorded_drives import CONTRACT_PATH, PERIOD_NS, START_NS, TYPES, drive, write_bag
 
 from models.errors import DatasetError, RecordingError, UnderstudyError
 from models.label_file import read_labels
@@ -126,6 +126,36 @@ def test_without_a_camera_or_with_another_one_it_says_so(workspace: Path, tmp_pa
     open_episode(workspace / "recordings" / "first", "/camera/front/image_raw").frames.close()
 
 
+def test_ticks_are_the_rows_also_where_receipt_counts(tmp_path: Path) -> None:
+    """Catches an hour of labels, none of which meets a tick, because the contract does not go by the stamps."""
+    from il_nodes.bag import BagWriter
+    from il_nodes.dataset_builder import build_dataset
+    from models.contract import parse_contract
+    from models.episodes import open_dataset
+
+    messages = drive(3, TICKS * PERIOD_NS / 1e9, images=True)
+    received = parse_contract(CONTRACT_PATH.read_text().replace("timeline: header", "timeline: receive"))
+    with BagWriter(tmp_path, "bag", received, {topic: TYPES[topic] for topic, _, _ in messages}) as writer:
+        for topic, stamp_ns, cdr in sorted(messages, key=lambda message: message[1]):
+            writer.write(topic, stamp_ns + 7_000_000, cdr)
+        bag = writer.close("success")
+    shown = open_episode(bag)
+    session = LabelSession(shown, tmp_path / "labels")
+    session.give({tick: [1.5, -0.5] for tick in range(TICKS)}, 0.25)
+    session.save()
+    shown.frames.close()
+    report = build_dataset([bag], tmp_path / "set", labels=tmp_path / "labels")
+    assert report.used[0].relabelled == len(open_dataset(tmp_path / "set")) >= TICKS - 2
+
+
+def test_an_episode_is_found_by_its_place_alone(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches labels written where nobody reads them, by somebody who stands in the folder."""
+    bag = workspace / "recordings" / "first"
+    for folder, place in ((bag.parent, "first"), (bag.parent, "."), (bag, ".")):
+        monkeypatch.chdir(folder)
+        assert find_episode(Path(place)) == (bag, workspace / "labels")
+
+
 def test_an_episode_is_found_by_itself_or_in_its_workspace(workspace: Path, tmp_path: Path) -> None:
     bag = workspace / "recordings" / "first"
     for place in (bag, workspace, workspace / "recordings"):
@@ -199,6 +229,8 @@ def test_nothing_is_answered_without_the_token(served: Served, path: str) -> Non
         ({"Host": "evil.example"}, 403),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Host": "[::1"}, 403),
+        ({"Origin": "http://[::1"}, 403),
         ({"Host": "localhost:8000", "Origin": "http://localhost:8000"}, 200),
         ({"Host": "[::1]:1"}, 200),
     ],
@@ -369,6 +401,37 @@ def test_ctrl_c_says_what_is_not_saved_and_the_next_run_has_it(workspace: Path, 
     assert read_labels(path).labeller == "ann"
     assert {file.name: file.read_bytes() for file in bag.iterdir()} == before
     assert os.listdir(workspace / "labels") == ["first.json"]
+
+
+def test_a_full_disk_ends_neither_the_command_nor_the_page(tmp_path: Path) -> None:
+    """Catches labels that could have been saved once there was room again."""
+    bag = write_bag(tmp_path / "recordings", "first", drive(3, 0.3, images=True))
+    process, url = start(str(bag))
+    (tmp_path / "labels").write_text("in the way")
+    with pytest.raises(AssertionError):
+        post(url, "api/labels", {"labels": [[0, [1, 0]]], "speed": 0.25})
+    assert process.stdout is not None
+    assert any("cannot be written" in line for line in process.stdout), "the command ended without a word"
+    (tmp_path / "labels").unlink()
+    post(url, "api/finish", None)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert len(read_labels(tmp_path / "labels" / "first.json").stamps_ns) == 1
+
+
+def test_what_cannot_be_kept_is_said_at_the_end(tmp_path: Path) -> None:
+    """Catches a last word that names a draft which was never written."""
+    bag = write_bag(tmp_path / "recordings", "first", drive(3, 0.3, images=True))
+    process, url = start(str(bag))
+    (tmp_path / "labels").write_text("in the way")
+    with pytest.raises(AssertionError):
+        post(url, "api/labels", {"labels": [[0, [1, 0]]], "speed": 0.25})
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=20)[0]
+    assert process.returncode == 1
+    assert "1 label not saved" in output
+    assert "kept in" not in output
+    assert "Traceback" not in output
 
 
 def test_mistakes_have_their_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

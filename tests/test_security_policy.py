@@ -166,7 +166,7 @@ def test_every_topic_has_one_owner(sim: bool) -> None:
     shared = {topic: nodes for topic, nodes in owners.items() if len(nodes) > 1}
     assert shared == ({"/expert/cmd_vel": {"expert", "teleop"}} if sim else {})
     expected = {"/gate/decision": "gate", "/policy/proposal": "policy", "/recorder/ack": "recorder", "/joy": "joy_node"}
-    expected |= {"/clock": "sim", "/episode": "sim"} if sim else {"/odom": "robot"}
+    expected |= {"/clock": "sim", "/episode": "sim"} if sim else {"/odom": "robot", "/episode": "recorder"}
     for topic, node in expected.items():
         assert owners[topic] == {node}, topic
 

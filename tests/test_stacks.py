@@ -6,17 +6,21 @@ import sys
 from pathlib import Path
 
 import pytest
+from rclpy.context import Context
+from rclpy.node import Node
+from ros_processes import RosEnvironment
 
-from models.errors import DeploymentError
-from understudy.console import Progress
+from models.errors import DeploymentError, RecordingError
+from understudy.console import Console, Progress
 from understudy.drives import DriveSettings, drive
 from understudy.params_file import ParamsFile
-from understudy.robot_runs import controls
+from understudy.robot_runs import RobotRun, decided
 from understudy.ros_environment import node_environment, repository_root
 from understudy.ros_security import require_usable_security
 from understudy.stack_nodes import DEVICES, EXPERTS, STACKS, StackNode, stack_nodes, with_values
 from understudy.stack_options import SIMULATED, StackOptions
-from understudy.stacks import StackRun, node_command, run_stack
+from understudy.stacks import StackRun, default_params_file, node_command, run_stack
+from understudy.workspace import Workspace
 
 CONTRACT = repository_root() / "contracts" / "driving.yaml"
 EXPERT = ["/expert/cmd_vel"]
@@ -138,7 +142,7 @@ def test_values_reach_the_nodes_that_take_them(tmp_path: Path) -> None:
     assert told == {
         "teleop": {**both, "device": "leader"},
         "noise": {**both, "file": noise},
-        "labeller": both,
+        "labeller": {**both, "reaction_s": 0.2},
         "gate": {**both, "enable_policy": False, "enable_control": True},
         "recorder": {**both, "directory": tmp_path},
     }
@@ -159,6 +163,52 @@ def test_a_person_does_not_drive_in_lock_step(tmp_path: Path) -> None:
     settings = DriveSettings(tracks=(1,), lock_step=True)
     with pytest.raises(DeploymentError, match="lock-step"):
         drive(settings, tmp_path, tmp_path, Progress(), contract=CONTRACT, options=StackOptions(expert="external"))
+
+
+@pytest.mark.parametrize(
+    ("expert", "kept", "is_enough"),
+    [("teleop", 3, True), ("teleop", 2, True), ("teleop", 0, False), ("scripted", 2, False), ("external", 2, False)],
+)
+def test_a_person_may_discard_an_episode_or_quit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expert: str, kept: int, is_enough: bool
+) -> None:
+    """Would catch a teleoperator whose good episodes are thrown away for one that was discarded."""
+
+    def run(_run: StackRun, _show: object) -> None:
+        for number in range(kept):
+            (tmp_path / f"episode-{number}").mkdir()
+            (tmp_path / f"episode-{number}" / "manifest.json").touch()
+
+    monkeypatch.setattr("understudy.drives.run_stack", run)
+
+    def made() -> int:
+        options = StackOptions(expert=expert)
+        settings = DriveSettings(tracks=(1, 2, 3))
+        return len(drive(settings, tmp_path, tmp_path / "logs", Progress(), contract=CONTRACT, options=options))
+
+    if is_enough:
+        assert made() == kept
+    else:
+        with pytest.raises(RecordingError, match="fewer episodes"):
+            made()
+
+
+def test_the_policy_may_be_kept_waiting_in_the_simulated_car_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Would catch ``--no-enable-policy`` that the drive's own parameters take back."""
+    runs: list[StackRun] = []
+    monkeypatch.setattr("understudy.drives.run_stack", lambda run, show: runs.append(run))
+    with pytest.raises(RecordingError):
+        drive(
+            *(DriveSettings(tracks=(1,)), tmp_path, tmp_path, Progress()),
+            contract=CONTRACT,
+            bundle=tmp_path / "policy.onnx",
+            options=StackOptions(enable_policy=False),
+        )
+    nodes = runs[0].nodes
+    assert nodes is not None
+    assert {**by_name(nodes)["gate"].parameters, **runs[0].overrides["gate"]}["enable_policy"] is False
 
 
 def test_a_command_line_carries_everything(tmp_path: Path) -> None:
@@ -266,9 +316,94 @@ def test_a_dry_run_is_announced_as_one(tmp_path: Path, text: str, expected: bool
     """Would catch 'dry run' on the screen of somebody whose robot is about to move."""
     path = tmp_path / "params.yaml"
     path.write_text(text)
-    assert controls(path, StackOptions(sim=False)) is expected
-    assert controls(path, StackOptions(sim=False, enable_control=True)) is True
-    assert controls(path, StackOptions(sim=False, enable_control=False)) is False
+    assert decided(path, StackOptions(sim=False)).enable_control is expected
+    assert decided(path, StackOptions(sim=False, enable_control=True)).enable_control is True
+    assert decided(path, StackOptions(sim=False, enable_control=False)).enable_control is False
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gate: {ros__parameters: {enable_control: true}}",
+        "gate: {ros__parameters: {enable_control: y}}",
+        "/**/gate: {ros__parameters: {enable_control: true}}",
+        "/*: {ros__parameters: {enable_control: true}}",
+        "/: {gate: {ros__parameters: {enable_control: true}}}",
+        "gate: {ros__parameters: {enable_control: true}}\ngate: {ros__parameters: {use_sim_time: false}}",
+    ],
+)
+@pytest.mark.ros
+def test_the_gate_does_what_was_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ros_environment: RosEnvironment, text: str
+) -> None:
+    """Would catch a gate that commands the robot in a 'dry run', since ROS reads its file otherwise than we do."""
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    runs: list[StackRun] = []
+    monkeypatch.setattr("understudy.robot_runs.run_stack", lambda run, show, lost: runs.append(run))
+    said: list[str] = []
+    monkeypatch.setattr(Console, "say", lambda self, line: said.append(line))
+    options = StackOptions(sim=False, expert="external")
+    facts = RobotRun(Workspace(tmp_path / "run"), Console(), CONTRACT, path, None, options).record()
+    [run] = runs
+    assert run.nodes is not None
+    gate = by_name(run.nodes)["gate"]
+    context = Context()
+    context.init(list(node_command("gate", path, gate.parameters)), domain_id=ros_environment.domain_id)
+    node = Node("gate", context=context)
+    does = node.declare_parameter("enable_control", False).value
+    node.destroy_node()
+    context.shutdown()
+    assert does is gate.parameters["enable_control"] is facts["commanded"]
+    assert ("  the gate commands the robot" in said, any("dry run" in line for line in said)) == (does, not does)
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "expected"),
+    [
+        ("gate: {ros__parameters: {enable_policy: false}}", None, False),
+        ("gate: {ros__parameters: {enable_policy: true}}", None, True),
+        ("gate: {ros__parameters: {enable_policy: true}}", False, False),
+        ("gate: {ros__parameters: {enable_policy: false}}", True, True),
+    ],
+)
+def test_a_robots_policy_drives_from_the_start_if_its_owner_said_so(
+    tmp_path: Path, text: str, said: bool | None, expected: bool
+) -> None:
+    """Would catch a policy that takes a robot from the first tick although the parameter file keeps it waiting."""
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    options = StackOptions(sim=False, expert="external", enable_policy=said)
+    gate = by_name(decided(path, options).nodes("deploy", contract=CONTRACT))["gate"]
+    assert gate.parameters["enable_policy"] is expected
+    launched = by_name(options.nodes("deploy", contract=CONTRACT))["gate"].parameters
+    assert launched.get("enable_policy") is said  # launch leaves it to the file
+    collecting = by_name(decided(path, options).nodes("collect", contract=CONTRACT))["gate"]
+    assert collecting.parameters["enable_policy"] is False
+
+
+@pytest.mark.parametrize(
+    ("sim", "expert", "text", "expected"),
+    [
+        (False, "teleop", "{}", 0.2),
+        (True, "teleop", "{}", 0.2),
+        (False, "auto", "{}", 0.2),
+        (False, "external", "{}", None),
+        (True, "scripted", "{}", None),
+        (False, "teleop", "labeller: {ros__parameters: {reaction_s: 0.35}}", None),
+    ],
+)
+def test_who_the_expert_is_decides_how_long_he_takes(
+    tmp_path: Path, sim: bool, expert: str, text: str, expected: float | None
+) -> None:
+    """Would catch a program's labels shifted by a person's reaction time, and a person's that are not."""
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    options = StackOptions(sim=sim, expert=expert, labeller=True)
+    labeller = by_name(options.nodes("collect", contract=CONTRACT, params_file=path))["labeller"]
+    assert labeller.parameters.get("reaction_s") == expected
+    for robot in ("driving", "robot"):
+        assert ParamsFile(default_params_file(robot)).value("labeller", "reaction_s") is None
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"[1, 2", b"- 1", b"[" * 100_000, b"#" * 1_000_001])

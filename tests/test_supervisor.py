@@ -30,6 +30,20 @@ print("ready", flush=True)
 while True:
     signal.pause()
 """
+# A gate that takes its time to halt a robot.
+HALTING = """
+import signal, sys, time
+def leave(number, frame):
+    signal.signal(number, signal.SIG_IGN)
+    time.sleep(0.5)
+    print("halted", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGINT, leave)
+signal.signal(signal.SIGTERM, leave)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
 STUBBORN = """
 import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -188,13 +202,13 @@ def outer(tmp_path: Path) -> Iterator[Callable[..., "tuple[subprocess.Popen[str]
     """Starts a Python process that supervises two nodes, as `understudy` does, and tells their process ids."""
     started: list[tuple[subprocess.Popen[str], list[int]]] = []
 
-    def start(node: str) -> tuple[subprocess.Popen[str], list[int]]:
+    def start(node: str, gate: str = OBEDIENT) -> tuple[subprocess.Popen[str], list[int]]:
         script = f"""
 import os, sys
 from pathlib import Path
 from understudy.supervisor import ProcessSpec, Supervisor, Terminated
-specs = [ProcessSpec(n, ({sys.executable!r}, "-I", "-S", "-c", {node!r}), stop_rank=r, interrupt_s=30.0)
-         for n, r in (("gate", 0), ("sim", 2))]
+specs = [ProcessSpec(n, ({sys.executable!r}, "-I", "-S", "-c", code), stop_rank=r, interrupt_s=30.0)
+         for n, r, code in (("gate", 0, {gate!r}), ("sim", 2, {node!r}))]
 try:
     with Supervisor(specs, os.environ, Path({str(tmp_path)!r})) as run:
         print(*run.process_ids.values(), flush=True)
@@ -242,11 +256,24 @@ def test_a_second_interrupt_does_not_wait_for_stubborn_nodes(outer) -> None:  # 
     assert not any(is_running(child) for child in children)
 
 
-def test_no_node_survives_a_parent_that_is_killed(outer) -> None:  # type: ignore[no-untyped-def]
-    process, children = outer(STUBBORN)
+def test_a_second_interrupt_does_not_cut_the_halt_short(outer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Catches a reflex, or a held Ctrl-C, that kills the gate in mid-halt, and leaves the robot on its last command."""
+    process, _ = outer(OBEDIENT, HALTING)
+    for _ in range(5):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)  # between two presses; the halt takes 0.5 s
+    process.communicate(timeout=10)
+    assert says(tmp_path / "gate.log", "halted")
+    assert says(tmp_path / "sim.log", "interrupted")  # nor were the others killed for it
+
+
+def test_no_node_survives_a_parent_that_is_killed_and_the_gate_halts_first(outer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Catches a robot on its last command because somebody, or the kernel for want of memory, killed the command."""
+    process, children = outer(STUBBORN, HALTING)
     process.kill()
     process.communicate()
     wait_until(lambda: not any(is_running(child) for child in children), "both nodes are gone")
+    assert says(tmp_path / "gate.log", "halted")
 
 
 def test_a_node_that_a_robot_can_do_without_is_missed_and_the_run_goes_on(tmp_path: Path) -> None:
@@ -284,6 +311,30 @@ def test_a_link_in_the_temporary_folder_costs_nobody_a_file(tmp_path: Path, monk
     with pytest.raises(DeploymentError, match="is held"), domains.reserve_domain(77):
         pass
     assert precious.read_text() == "kept"
+
+
+@pytest.fixture
+def locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of lock files that everybody may look into, and nobody but its owner may write into."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+        os.seteuid(os.getuid())
+
+
+def test_a_lock_file_that_another_user_left_blocks_nobody(locks: Path) -> None:
+    """Catches a robot that nobody but root may drive, because root drove it once."""
+    left = locks / "understudy-domain-77.lock"
+    left.write_text("4194305\n")
+    left.chmod(0o444)
+    if os.getuid() == 0:  # root may write everywhere; nobody may not
+        os.seteuid(65534)
+    with pytest.raises(PermissionError), left.open("r+"):
+        pass
+    with domains.reserve_domain(77), pytest.raises(DeploymentError, match="is held"), domains.reserve_domain(77):
+        pass
+    assert left.read_text() == "4194305\n"
 
 
 @pytest.mark.parametrize("domain", [-1, 102, 5000])

@@ -47,6 +47,8 @@ class Typist:
         (b"\x1b[1;5Aw", ["w"]),  # control and an arrow is no arrow
         (b"\x1bxw", ["w"]),  # alt and x does not discard an episode
         (b"\x1b\x1b[A", ["up"]),
+        (b"\x1b w", [" ", "w"]),  # the stop of somebody in a hurry
+        (b"\x1bO \x1b[1 ", [" ", " "]),
         (b"\x1b[" + b"1" * 40 + b"w", ["1"] * 26 + ["w"]),
         ("ä€".encode(), []),
         (b"\r\n\t\x00\x7f", []),

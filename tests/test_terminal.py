@@ -34,9 +34,12 @@ while True:
 
 
 class Shell:
-    """A terminal with a supervisor in its foreground, as a person's shell would have it."""
+    """A terminal with a supervisor in its foreground, as a person's shell would have it.
 
-    def __init__(self, folder: Path, program: str) -> None:
+    With ``job``, the line of a shell with job control in which ``"$@"`` is the supervisor, there is one in between.
+    """
+
+    def __init__(self, folder: Path, program: str, job: str = "") -> None:
         script = f"""
 import os, sys
 from pathlib import Path
@@ -54,8 +57,9 @@ except (KeyboardInterrupt, Terminated) as error:
 """
         self.master, slave = pty.openpty()
         self.before = termios.tcgetattr(slave)
+        python = [sys.executable, "-c", script]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", script],
+            ["bash", "-c", f"set -m; {job}; echo shell again $?", "bash", *python] if job else python,
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -119,6 +123,30 @@ def test_a_terminal_whose_node_was_killed_is_put_right(shell: Callable[[str], Sh
     os.kill(int(re.findall(r"teleop (\d+)", opened.shown)[0]), signal.SIGKILL)
     opened.process.wait(10)
     assert termios.tcgetattr(opened.slave) == opened.before
+
+
+def test_ctrl_z_leaves_nobody_with_the_keys_of_the_shell(tmp_path: Path) -> None:
+    """Catches a supervisor that is stopped while its teleoperator goes on, and steers by what is typed there."""
+    opened = Shell(tmp_path, KEYS, '"$@"')
+    try:
+        wait_until(lambda: opened.shows("press True True"), f"the keys are read: {opened.shown}")
+        os.write(opened.master, b"\x1aq")
+        wait_until(lambda: opened.shows("shell again"), "the shell has its terminal again")
+        assert "shell again 0" in opened.shown
+        assert "ended ['teleop', 'gate']" in opened.shown
+    finally:
+        opened.close()
+
+
+def test_a_keyboard_in_the_background_is_refused(tmp_path: Path) -> None:
+    """Catches a teleoperator who is started with & and takes every other key from the shell."""
+    opened = Shell(tmp_path, KEYS, '"$@" & wait $!')
+    try:
+        wait_until(lambda: opened.shows("shell again"), "the shell goes on")
+        assert "the terminal belongs to another job" in opened.shown
+        assert not (tmp_path / "teleop.log").exists()
+    finally:
+        opened.close()
 
 
 def test_a_keyboard_without_a_terminal_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,19 +43,27 @@ def _lock_path(domain: int) -> Path:
 
 def _try_lock(domain: int) -> int | None:
     """An open descriptor that holds the domain's lock, or None when another run holds it."""
+    # Everybody may write into the temporary folder: a link there must not choose the file that is emptied below.
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    is_ours = True
     try:
-        # Everybody may write into the temporary folder: a link there must not choose the file that is emptied below.
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(_lock_path(domain), flags, 0o666)
-    except OSError:  # another user's file in a sticky folder: theirs
+        descriptor = os.open(_lock_path(domain), flags | os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:  # another user has left it there: a lock needs no right to write
+        is_ours = False
+        try:
+            descriptor = os.open(_lock_path(domain), flags | os.O_RDONLY)
+        except OSError:
+            return None
+    except OSError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
         return None
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
+    if is_ours:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor
 
 

@@ -123,10 +123,12 @@ def drive(
 
     Raises:
         DeploymentError: a node died, or the options contradict each other.
-        RecordingError: an episode of such a name is there already, or fewer were recorded than driven.
+        RecordingError: an episode of such a name is there already, or fewer were recorded than driven; or none at all,
+            when a person drives, who may discard one or quit.
     """
     stack = "collect" if bundle is None else "deploy"
-    nodes = options.nodes(stack, contract=contract.resolve())
+    params_file = params_file or default_params_file()
+    nodes = options.nodes(stack, contract=contract.resolve(), params_file=params_file)
     _require_real_time(settings, [node.name for node in nodes])
     recordings.mkdir(parents=True, exist_ok=True)
     _clear_names(settings, recordings)
@@ -143,7 +145,7 @@ def drive(
     run = StackRun(
         stack=stack,
         log_directory=log_directory,
-        params_file=params_file or default_params_file(),
+        params_file=params_file,
         overrides=parameters,
         domain=domain,
         timeout_s=settings.patience_s,
@@ -158,7 +160,7 @@ def drive(
     show()
     run_stack(run, show)
     made = [path for path in finished_episodes(recordings) if path not in before]
-    if len(made) < len(settings.tracks):
+    if len(made) < (1 if options.is_teleoperated else len(settings.tracks)):
         log = log_directory / "recorder.log"
         words = last_lines(log, 8).replace("\n", "\n            ")
         raise RecordingError(
@@ -218,7 +220,6 @@ def _overrides(
     gate: dict[str, object] = {
         "contract": contract,
         "lock_step": settings.lock_step,
-        "enable_policy": bundle is not None,
     }
     if settings.lock_step:
         gate["wait_for"] = ["expert", "policy"] if bundle else ["expert"]

@@ -82,7 +82,10 @@ _STACK = {
 _NOISE = _Argument("noise file (YAML): disturb what the expert commands, record what was meant (DART); empty: none")
 _BUNDLE = _Argument("the policy to deploy (policy.onnx)", None)
 _ENABLE_POLICY = _Argument(
-    "the policy may drive from the start; false: the expert, until the service /gate/enable_policy", "true", _SWITCH
+    "the policy may drive from the start; false: the expert, until the service /gate/enable_policy; empty: true with "
+    "the simulator, what the parameter file says without",
+    "",
+    _UNSAID,
 )
 
 _ARGUMENTS: Mapping[str, Mapping[str, _Argument]] = {
@@ -109,11 +112,11 @@ def _start(context: Any, stack: str, folder: Path) -> list[Any]:
     given = {name: context.launch_configurations[name] for name in _ARGUMENTS[stack]}
     sim = given.get("sim", "true") == "true"
     params_file = given["params_file"] or str(folder / "params" / ("driving.yaml" if sim else "robot.yaml"))
-    nodes = _nodes(stack, given, sim, folder)
+    nodes = _nodes(stack, given, sim, folder, Path(params_file))
     return [_action(node, params_file) for node in nodes]
 
 
-def _nodes(stack: str, given: Mapping[str, str], sim: bool, folder: Path) -> tuple[StackNode, ...]:
+def _nodes(stack: str, given: Mapping[str, str], sim: bool, folder: Path, params_file: Path) -> tuple[StackNode, ...]:
     autostart = _switch(given["autostart"])
     if stack == "sim":
         return with_values(stack_nodes(stack), autostart=autostart)
@@ -134,6 +137,7 @@ def _nodes(stack: str, given: Mapping[str, str], sim: bool, folder: Path) -> tup
         directory=Path(given["directory"]),
         bundle=Path(given["bundle"]) if "bundle" in given else None,
         autostart=autostart,
+        params_file=params_file,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.contract import Contract, load_contract
@@ -15,22 +15,32 @@ from understudy.stacks import Overrides, StackRun, default_params_file, require_
 from understudy.stages import Facts, Stages, write_driver
 from understudy.workspace import Workspace
 
-__all__ = ["RobotRun", "controls"]
+__all__ = ["RobotRun", "decided"]
 
 
-def controls(params_file: Path, options: StackOptions) -> bool:
-    """Whether the gate will command the robot, or only decide and report (a dry run).
+def decided(params_file: Path, options: StackOptions) -> StackOptions:
+    """The options with the gate's switches set: whether it commands the robot, and the policy may drive from the start.
+
+    ROS reads a parameter file more leniently than we do (``y`` for true, nested and repeated sections). The gate is
+    therefore told, and what it is told goes before the file: it does what was announced.
 
     Args:
-        params_file: parameters of the nodes; what it does not say is a dry run.
+        params_file: parameters of the nodes; what it does not plainly switch on is off.
         options: what the command line says, which counts before the file.
 
     Raises:
         DeploymentError: the file cannot be read.
     """
-    if options.enable_control is not None:
-        return options.enable_control
-    return ParamsFile(params_file).value("gate", "enable_control") is True
+    file = ParamsFile(params_file)
+
+    def switch(name: str, said: bool | None) -> bool:
+        return file.value("gate", name) is True if said is None else said
+
+    return replace(
+        options,
+        enable_control=switch("enable_control", options.enable_control),
+        enable_policy=switch("enable_policy", options.enable_policy),
+    )
 
 
 @dataclass(frozen=True)
@@ -68,8 +78,8 @@ class RobotRun:
         """Refuse, before anything is made, what cannot run."""
         self.contract()
         require_params_file(self.parameters)
-        controls(self.parameters, self.options)
-        self.options.nodes("collect", contract=self.contract_file)
+        options = decided(self.parameters, self.options)
+        options.nodes("collect", contract=self.contract_file, params_file=self.parameters)
 
     def record(self) -> Facts:
         """Record episodes, started and stopped through the recorder, until Ctrl-C."""
@@ -105,11 +115,13 @@ class RobotRun:
     def _run(self, stack: str, folder: Path, bundle: Path | None, overrides: Overrides | None = None) -> Facts:
         folder.mkdir(parents=True, exist_ok=True)
         before = set(finished_episodes(folder))
-        nodes = self.options.nodes(
+        options = decided(self.parameters, self.options)
+        nodes = options.nodes(
             stack,
             contract=self.contract_file.resolve(),
             directory=folder.resolve(),
             bundle=None if bundle is None else bundle.resolve(),
+            params_file=self.parameters,
         )
         run = StackRun(
             stack=stack,
@@ -121,7 +133,7 @@ class RobotRun:
             on_robot=True,
             terminal_output=self.console.terminal_output,
         )
-        self._announce(run)
+        self._announce(run, options)
         label = "recording" if bundle is None else "deploying"
         quiet = self.options.uses_terminal
         with self.console.progress(label, quiet=quiet) as progress:
@@ -137,17 +149,15 @@ class RobotRun:
             show()
             run_stack(run, show, lost)
         made = [path for path in finished_episodes(folder) if path not in before]
-        return {"episodes": len(made), "bags": [bag.name for bag in made], "commanded": self._controls}
+        return {"episodes": len(made), "bags": [bag.name for bag in made], "commanded": options.enable_control}
 
-    @property
-    def _controls(self) -> bool:
-        return controls(self.parameters, self.options)
-
-    def _announce(self, run: StackRun) -> None:
+    def _announce(self, run: StackRun, options: StackOptions) -> None:
         says = self.console.say
         says(f"  ROS domain {run.wanted_domain()}; logs in {run.log_directory}")
-        if self._controls:
+        if options.enable_control:
             says("  the gate commands the robot")
         else:
             says("  dry run: the gate decides and reports, and commands nothing; --enable-control lets it command")
+        if run.stack == "deploy" and not options.enable_policy:
+            says("  the expert drives until the policy is let in: by the hand-back key, or by /gate/enable_policy")
         says("  episodes start and stop by the teleoperator's keys or buttons, or by the service /recorder/start")

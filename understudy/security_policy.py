@@ -129,7 +129,8 @@ def enclaves(
         _enclave(
             "recorder",
             "only watches",
-            publish=["/recorder/ack"],
+            # A robot has nobody else who would announce the episodes that a person starts.
+            publish=["/recorder/ack", *([] if sim else ["/episode"])],
             subscribe=_whole(recorded_topics(contract, recorded)),
             reply=_RECORDER,
         ),

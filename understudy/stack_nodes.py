@@ -37,6 +37,8 @@ _VALUES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
 _STOP_RANKS = {"gate": 0, "recorder": 1}
 # Seconds from SIGINT to SIGTERM. The halt profile takes 1 s; closing and hashing a bag takes up to 2 s (FAULTS 29).
 _INTERRUPT_S = {"gate": 4.0, "recorder": 10.0}
+# A person answers what was seen this long ago: about what choosing a direction takes at a glance.
+_REACTION_S = 0.2
 # A robot goes on without them: the gate hands it to the expert, and labels are only written down.
 _DISPENSABLE = frozenset({"policy", "labeller"})
 
@@ -123,7 +125,11 @@ def stack_nodes(
             node = replace(node, terminal=True, ends_run=True)
         elif name == "gate":
             remappings = tuple((topic, f"/noise/{topic.lstrip('/')}") for topic in expert_topics or ()) if noise else ()
-            node = replace(node, parameters={"enable_policy": stack == "deploy"}, remappings=remappings)
+            # A robot's owner decides in the parameter file whether a policy may drive from the first tick.
+            policy = {"enable_policy": stack == "deploy"} if sim or stack == "collect" else {}
+            node = replace(node, parameters=policy, remappings=remappings)
+        elif name == "labeller" and expert == "teleop":
+            node = replace(node, parameters={"reaction_s": _REACTION_S})
         nodes.append(node)
     return tuple(nodes)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.errors import DeploymentError
+from understudy.params_file import ParamsFile
 from understudy.stack_nodes import StackNode, stack_nodes, with_values
 
 __all__ = ["SIMULATED", "StackOptions"]
@@ -23,7 +25,8 @@ class StackOptions:
         teleop_device: one of ``understudy.stack_nodes.DEVICES``.
         enable_control: whether the gate commands the robot, or only decides and reports; ``None`` leaves it to the
             parameter file.
-        enable_policy: whether a deployed policy may drive from the start; ``None``: yes.
+        enable_policy: whether a deployed policy may drive from the start; ``None``: yes with the simulated car; without
+            it the parameter file decides.
     """
 
     sim: bool = True
@@ -42,6 +45,7 @@ class StackOptions:
         directory: Path | None = None,
         bundle: Path | None = None,
         autostart: bool | None = None,
+        params_file: Path | None = None,
     ) -> tuple[StackNode, ...]:
         """The nodes of a stack with these choices.
 
@@ -51,10 +55,11 @@ class StackOptions:
             directory: folder of the bags; ``None`` leaves it to the parameter file.
             bundle: the policy.
             autostart: whether nodes configure and activate themselves; ``None`` leaves it to the parameter file.
+            params_file: parameters of the nodes, if known: its ``reaction_s`` of the labeller goes before ours.
 
         Raises:
             ContractError: the contract cannot be read.
-            DeploymentError: the choices contradict each other, or the noise file is missing.
+            DeploymentError: the choices contradict each other, or a file is missing or cannot be read.
         """
         from models.contract import load_contract
 
@@ -69,6 +74,8 @@ class StackOptions:
             teleop_device=self.teleop_device,
             expert_topics=load_contract(contract).gate.expert_topics,
         )
+        if self.labeller and self.is_teleoperated and params_file is not None:
+            nodes = _with_reaction_of(params_file, nodes)
         return with_values(
             nodes,
             autostart=autostart,
@@ -78,14 +85,25 @@ class StackOptions:
             noise=None if self.noise is None else self.noise.resolve(),
             teleop_device=self.teleop_device,
             enable_control=self.enable_control,
-            enable_policy=self.enable_policy,
+            enable_policy=self.enable_policy if stack == "deploy" else None,
         )
 
     @property
     def uses_terminal(self) -> bool:
         """Whether a node reads the keyboard and draws on the terminal."""
-        teleoperated = self.expert == "teleop" or (self.expert == "auto" and not self.sim)
-        return teleoperated and self.teleop_device == "keyboard"
+        return self.is_teleoperated and self.teleop_device == "keyboard"
+
+    @property
+    def is_teleoperated(self) -> bool:
+        """Whether the expert is a person at a device of ours, who may discard an episode, or quit."""
+        return self.expert == "teleop" or (self.expert == "auto" and not self.sim)
+
+
+def _with_reaction_of(params_file: Path, nodes: Iterable[StackNode]) -> tuple[StackNode, ...]:
+    """The nodes, the labeller without a reaction time of our own where the file has one."""
+    if ParamsFile(params_file).value("labeller", "reaction_s") is None:
+        return tuple(nodes)
+    return tuple(replace(node, parameters={}) if node.name == "labeller" else node for node in nodes)
 
 
 #: The simulated car and its scripted expert, nothing else.

@@ -98,7 +98,12 @@ class Stages:
                 options=options,
                 terminal_output=self._console.terminal_output,
             )
+        self._say_missing(settings, len(bags))
         return {"episodes": len(bags), "bags": [bag.name for bag in bags]}
+
+    def _say_missing(self, settings: DriveSettings, made: int) -> None:
+        if made < len(settings.tracks):  # a person may discard an episode, or quit
+            self._console.say(f"  {made} of {len(settings.tracks)} episodes kept; the rest discarded, or not driven")
 
     def build(self, recordings: Path | None = None) -> Facts:
         """Make the dataset of the recordings; an earlier one is replaced once the new one is complete."""
@@ -282,6 +287,7 @@ class Stages:
         write_driver(new, bundle, found.sha256, threshold)
         _replace(self.workspace.deployment, new)
         bags = finished_episodes(self.workspace.deployment)
+        self._say_missing(settings, len(bags))
         return {"episodes": len(bags), "bags": [bag.name for bag in bags], "unsafe_threshold": threshold}
 
     def require_deployment(self) -> list[Path]:

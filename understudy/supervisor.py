@@ -1,8 +1,9 @@
 """Starts the processes of a run, watches them, and ends them in order, whatever happens.
 
-No process outlives the supervisor: each is killed by the kernel when this process dies (``PR_SET_PDEATHSIG``), and each
-leads a session of its own, so that a Ctrl-C in the terminal reaches them through the supervisor only, the gate first:
-it brings the robot to a halt before the processes that it listens to go.
+No process outlives the supervisor: the kernel kills each when this process dies (``PR_SET_PDEATHSIG``), but for the
+gate, which it asks to end, so that the robot is halted even then. Each leads a session of its own, so that a Ctrl-C in
+the terminal reaches them through the supervisor only, the gate first: it brings the robot to a halt before the
+processes that it listens to go.
 """
 
 from __future__ import annotations
@@ -58,11 +59,13 @@ class ProcessSpec:
         command: the program and its arguments.
         ends_run: True for the one whose exit with code 0 is the normal end of the run.
         required: False when the run goes on without it.
-        stop_rank: processes of a lower rank are stopped, and have ended, before the next rank is asked to.
+        stop_rank: processes of a lower rank are stopped, and have ended, before the next rank is asked to. Rank 0 halts
+            the robot: nobody's impatience cuts it short, and it is asked, not killed, when the supervisor itself dies.
         interrupt_s: seconds from SIGINT to SIGTERM.
         terminate_s: seconds from SIGTERM to SIGKILL.
         terminal: it reads what is typed and draws on the terminal; only what it writes to stderr goes to its log.
-            Ctrl-C still reaches the supervisor alone. At most one process of a run.
+            Ctrl-C still reaches the supervisor alone, and Ctrl-Z does nothing: the process would go on reading what is
+            then typed into the shell. At most one process of a run.
     """
 
     name: str
@@ -98,11 +101,15 @@ def last_lines(path: Path, count: int = 12) -> str:
     return "\n".join([line.rstrip() for line in text.splitlines() if line.strip()][-count:])
 
 
-def _die_with(parent: int) -> None:
-    """In the child, before exec: be killed when the parent dies, even if it did so just now."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _die_with(parent: int, number: int) -> None:
+    """In the child, before exec: get a signal when the parent dies, even if it did so just now."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _go_on(_number: int, _frame: FrameType | None) -> None:
+    """Do not stop at Ctrl-Z."""
 
 
 class Supervisor:
@@ -138,13 +145,17 @@ class Supervisor:
 
     def __enter__(self) -> Supervisor:
         self._log_directory.mkdir(parents=True, exist_ok=True)
-        if any(spec.terminal for spec in self._specs):
+        lends = any(spec.terminal for spec in self._specs)
+        if lends:
             self._terminal.lend()
         self._wake_reader, self._wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll.register(self._wake_reader, select.POLLIN)
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._old_signals[number] = signal.signal(number, self._on_signal)
+            if lends:
+                # A handler, for SIG_IGN would be the children's, too.
+                self._old_signals[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, _go_on)
         try:
             for spec in self._specs:
                 self._children.append(self._start(spec))
@@ -219,7 +230,11 @@ class Supervisor:
                 raise self._overdue(timeout_s or 0.0)
 
     def stop(self) -> None:
-        """End every process, rank by rank: SIGINT, then SIGTERM, then SIGKILL. A second Ctrl-C skips to SIGKILL."""
+        """End every process, rank by rank: SIGINT, then SIGTERM, then SIGKILL.
+
+        A further Ctrl-C skips to SIGKILL, but not for rank 0, nor on account of what was pressed while the robot was
+        brought to a halt: that is a reflex.
+        """
         self._signals.clear()
         for rank in sorted({child.spec.stop_rank for child in self._children}):
             group = [child for child in self._children if child.spec.stop_rank == rank and child.exit_code is None]
@@ -227,6 +242,8 @@ class Supervisor:
             self._signal_and_wait(group, signal.SIGTERM, max((c.spec.terminate_s for c in group), default=0.0))
             # A killed process is gone within moments; one in an uninterruptible wait (a dead disk) may take longer.
             self._signal_and_wait(group, signal.SIGKILL, 5.0)
+            if rank == 0:
+                self._signals.clear()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signals.append(number)
@@ -251,7 +268,7 @@ class Supervisor:
                     stderr=output,
                     env=self._environment,
                     start_new_session=True,
-                    preexec_fn=lambda: _die_with(parent),
+                    preexec_fn=lambda: _die_with(parent, signal.SIGKILL if spec.stop_rank else signal.SIGTERM),
                 )
             except OSError as error:
                 raise DeploymentError(
@@ -284,7 +301,7 @@ class Supervisor:
         deadline = time.monotonic() + seconds
         while any(child.exit_code is None for child in group):
             left = deadline - time.monotonic()
-            impatient = bool(self._signals) and number != signal.SIGKILL
+            impatient = bool(self._signals) and number != signal.SIGKILL and group[0].spec.stop_rank > 0
             if left <= 0 or impatient:
                 return
             self._wait(left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import termios
 from contextlib import suppress
@@ -36,7 +37,7 @@ class Terminal:
         """Remember how the terminal is set.
 
         Raises:
-            DeploymentError: stdin is none.
+            DeploymentError: stdin is none, or another job is in its foreground.
         """
         if not self.is_there():
             raise DeploymentError(
@@ -44,7 +45,15 @@ class Terminal:
                 found="stdin is a file or a pipe",
                 fix="start it in a terminal, or use a gamepad (joy)",
             )
-        self._descriptor = sys.stdin.fileno()
+        descriptor = sys.stdin.fileno()
+        if not _is_foreground(descriptor):
+            # The borrower has no job control of its own: it would take the keys meant for the shell, and drive by them.
+            raise DeploymentError(
+                "the terminal belongs to another job",
+                found="started in the background, or in a session of its own",
+                fix="start it in the foreground, without &, or use a gamepad (joy)",
+            )
+        self._descriptor = descriptor
         self._settings = termios.tcgetattr(self._descriptor)
 
     def take_back(self) -> None:
@@ -54,3 +63,11 @@ class Terminal:
                 # After what is still being drawn, and without the keys that nobody read.
                 termios.tcsetattr(self._descriptor, termios.TCSAFLUSH, self._settings)
             self._descriptor = None
+
+
+def _is_foreground(descriptor: int) -> bool:
+    """Whether the terminal is this process' own, and what is typed there is meant for it."""
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:  # not its controlling terminal: Ctrl-C would not reach it
+        return False

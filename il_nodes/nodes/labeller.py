@@ -70,10 +70,7 @@ class LabellerNode(UnderstudyNode):
                 found=f"reaction_s {self._reaction_s}",
                 fix="record in real time (lock_step: false), or set reaction_s to 0",
             )
-        trigger = self._contract.observation(self._contract.trigger).sources[0].channel
-        self._trigger_is_stamped = codec_for(trigger.type).has_header
-        if self._lock_step and not self._trigger_is_stamped:
-            raise DeploymentError(f"{trigger.topic} cannot take part in lock-step", found=f"{trigger.type}, no header")
+        self._require_stamped_ticks()
         self._labeller = Labeller(self._contract, self._reaction_s, None if self._lock_step else self._wait_s)
         self._channels = ActionChannels(self._contract)
         self._delays = Latencies()
@@ -83,6 +80,18 @@ class LabellerNode(UnderstudyNode):
         self._newest_ns: int | None = None
         self._sent, self._since_s = 0, time.monotonic()
         self._connect()
+
+    def _require_stamped_ticks(self) -> None:
+        source = self._contract.observation(self._contract.trigger).sources[0]
+        has_header = codec_for(source.channel.type).has_header
+        if not has_header or source.align.timeline != "header":
+            raise DeploymentError(
+                f"the ticks of {source.channel.topic} carry no stamp that a label could have too: they count by when "
+                "they are received, which every process does for itself",
+                found=f"{source.channel.type}, timeline: {source.align.timeline}"
+                + ("" if has_header else ", no header"),
+                fix="record without the labeller, and label afterwards with: understudy relabel",
+            )
 
     def _connect(self) -> None:
         contract, reliable = self._contract, self._lock_step
@@ -130,7 +139,7 @@ class LabellerNode(UnderstudyNode):
         if not self.is_active:
             return
         try:
-            stamp_ns = header_stamp_ns(cdr) if self._trigger_is_stamped else self._clock_ns()
+            stamp_ns = header_stamp_ns(cdr)
         except CodecError as error:
             self._note_unreadable(error)
             return

@@ -1,13 +1,15 @@
 """The recorder: one bag an episode, the bytes as they were received. It watches; it never sits in the loop.
 
 An episode runs from ``/episode`` with an id to ``/episode`` without one, or from ``/recorder/start`` to
-``/recorder/stop``. In lock-step it also tells the simulator on ``/recorder/ack`` what it has, so that nothing is lost
-however slow the disk. ``docs/recording.md`` describes it for people.
+``/recorder/stop``; one that was started so is announced on ``/episode`` where nobody else speaks there. In lock-step it
+also tells the simulator on ``/recorder/ack`` what it has, so that nothing is lost however slow the disk.
+``docs/recording.md`` describes it for people.
 """
 
 from __future__ import annotations
 
 import contextlib
+import struct
 import sys
 import time
 from collections import deque
@@ -17,13 +19,13 @@ from functools import partial
 from typing import Any
 
 from rclpy.exceptions import InvalidHandle
-from rclpy.serialization import deserialize_message
 from rclpy.task import Future
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from il_nodes.codecs import header_stamp_ns, import_message_class
+from il_nodes.codecs import CdrCursor, header_stamp_ns, import_message_class
 from il_nodes.diagnostics import Status
+from il_nodes.episode_announcer import EpisodeAnnouncer
 from il_nodes.episode_window import EpisodeNames, EpisodeWindow
 from il_nodes.message_accounts import MessageAccounts
 from il_nodes.qos import RELIABLE
@@ -31,9 +33,9 @@ from il_nodes.recorded_topics import EPISODE_TOPIC, recorded_topics
 from il_nodes.recorder_settings import RecorderSettings
 from il_nodes.recording_order import LockStepOrder, Stamped
 from il_nodes.recording_thread import DISCARDED, RecordingEvent, RecordingThread
-from il_nodes.ros import UnderstudyNode, ns_to_stamp, qos_profile, run_node, stamp_to_ns
+from il_nodes.ros import UnderstudyNode, ns_to_stamp, qos_profile, run_node
 from models.contract import load_contract
-from models.errors import DeploymentError
+from models.errors import CodecError, DeploymentError
 
 __all__ = ["RecorderNode", "main"]
 
@@ -70,6 +72,7 @@ class RecorderNode(UnderstudyNode):
         self._accounts = MessageAccounts(trigger, self._contract.fps, self.count_publishers, secondary)
         self._latched: dict[str, tuple[int, bytes]] = {}
         self._announced = ("", 0, b"")
+        self._announcer = EpisodeAnnouncer(self)
         self._window: EpisodeWindow | None = None
         self._ended: tuple[str, float] | None = None
         self._order: LockStepOrder | None = None
@@ -125,10 +128,14 @@ class RecorderNode(UnderstudyNode):
 
     def _subscribe(self) -> None:
         self._stamped: set[str] = set()
+        sources = [source for stream in self._contract.observations for source in stream.sources]
+        # Stamps that the contract does not go by mean nothing; in lock-step it is the simulator that makes them.
+        doubted = {source.channel.topic for source in sources if source.align.timeline == "receive"}
+        doubted = set() if self._settings.lock_step else doubted
         for topic, item in self._topics.items():
             message_class = import_message_class(item.type)
             if _has_stamp(message_class):
-                self._stamped.add(topic)
+                self._stamped |= {topic} - doubted
             elif self._settings.lock_step:
                 raise DeploymentError(f"{topic} has no header, so lock-step cannot put it in order", found=item.type)
             self.subscribe(
@@ -143,12 +150,19 @@ class RecorderNode(UnderstudyNode):
     # -- episodes -------------------------------------------------------------------------------------------------
 
     def _on_episode(self, cdr: bytes, info: Mapping[str, Any]) -> None:
+        try:
+            cursor = CdrCursor(cdr)
+            stamp_ns, episode_id = cursor.time_ns(), cursor.string()
+        except (CodecError, struct.error, ValueError, IndexError):
+            self._accounts.note_unreadable(EPISODE_TOPIC)
+            return
+        if self._announcer.is_own(episode_id, stamp_ns):
+            return  # recorded when it was said
         if not self._settings.auto:
             self._on_message(EPISODE_TOPIC, cdr, info)
             return
         self._accounts.number(EPISODE_TOPIC, info["publication_sequence_number"])
-        header = deserialize_message(cdr, Header)
-        self._announced = header.frame_id, stamp_to_ns(header.stamp), cdr
+        self._announced = episode_id, stamp_ns, cdr
         if self.is_active:
             self._follow(*self._announced)
 
@@ -181,6 +195,8 @@ class RecorderNode(UnderstudyNode):
 
     def _finish(self, outcome: str, end_ns: int) -> None:
         """End the episode that runs, if one does; a person's mark counts more than how it ended."""
+        if self._window is not None:
+            self._announce(self._announcer.end)
         window, self._window = self._window, None
         if window is None:
             return
@@ -195,6 +211,13 @@ class RecorderNode(UnderstudyNode):
         self._thread.close(outcome, end_ns, losses)
         self._ended = None if outcome == DISCARDED else (window.name, time.monotonic())
 
+    def _announce(self, say: Callable[[int], bytes]) -> None:
+        """Start or end on ``/episode``, and in the recording; nothing where others announce episodes."""
+        stamp_ns = self.get_clock().now().nanoseconds
+        cdr = say(stamp_ns)
+        if cdr:
+            self._take(EPISODE_TOPIC, stamp_ns, cdr)
+
     def _end_after_grace(self) -> None:
         if self._window is not None and self._window.is_over(time.monotonic()):
             self._finish("complete", self._window.until_ns or 0)
@@ -203,7 +226,11 @@ class RecorderNode(UnderstudyNode):
 
     def _on_message(self, topic: str, cdr: bytes, info: Mapping[str, Any]) -> None:
         self._accounts.number(topic, info["publication_sequence_number"])
-        stamp_ns = header_stamp_ns(cdr) if topic in self._stamped else 0
+        try:
+            stamp_ns = header_stamp_ns(cdr) if topic in self._stamped else 0
+        except CodecError:
+            self._accounts.note_unreadable(topic)
+            return
         if self._topics[topic].is_latched:
             self._latched[topic] = stamp_ns, cdr
         self._take(topic, stamp_ns, cdr)
@@ -212,9 +239,10 @@ class RecorderNode(UnderstudyNode):
         """One message of the running episode; one that is stamped before its start or after its end is not."""
         if self._window is None or (topic in self._stamped and not self._window.holds(stamp_ns)):
             return
-        self._accounts.take(topic, stamp_ns)
+        received_ns = self.get_clock().now().nanoseconds
+        self._accounts.take(topic, stamp_ns if topic in self._stamped else None, received_ns)
         if self._order is None:
-            self._write([Stamped(self.get_clock().now().nanoseconds, topic, cdr)])
+            self._write([Stamped(received_ns, topic, cdr)])
             return
         ready = self._order.add(topic, stamp_ns, cdr)
         if ready:
@@ -238,6 +266,8 @@ class RecorderNode(UnderstudyNode):
             self._marking.popleft().set_result((event.kind == "marked", event.message))
         if event.kind == "failed":
             self._error = event.message
+            if self._window is not None and event.episode_id == self._window.name:
+                self._window.failed = event.message
             self.get_logger().error(event.message)
         else:
             self.get_logger().info(event.message)
@@ -255,22 +285,29 @@ class RecorderNode(UnderstudyNode):
         else:
             name = f"{self._settings.episode_prefix}-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
             self._begin(name, 0)
+            self._announce(partial(self._announcer.begin, name))
             response.success, response.message = True, name
         return response
 
     def _on_stop(self, outcome: str, _request: Any, response: Any) -> Any:
-        response.success = self._window is not None
+        self._on_events()  # what went wrong with it up to now
+        response.success = self._window is not None and (outcome == DISCARDED or not self._window.failed)
         response.message = "nothing is being recorded"
         if self._window is not None:
             mark = "" if outcome == DISCARDED else self._window.mark
-            response.message = f"{self._window.name}: {mark or outcome}"
+            response.message = self._window.failed or f"{self._window.name}: {mark or outcome}"
             self._names.stop(self._window)
+            if self._window.until_ns is None:
+                self._accounts.stop(self.get_clock().now().nanoseconds)
             self._finish(outcome, 0)
         return response
 
     async def _on_mark(self, outcome: str, _request: Any, response: Any) -> Any:
         within_s = self._settings.mark_within_s
-        if self._window is not None:
+        self._on_events()
+        if self._window is not None and self._window.failed:
+            response.message = self._window.failed
+        elif self._window is not None:
             self._window.mark = outcome
             response.success, response.message = True, f"{self._window.name} will end as a {outcome}"
         elif self._ended is None or time.monotonic() - self._ended[1] > within_s:
@@ -286,13 +323,14 @@ class RecorderNode(UnderstudyNode):
     def _status(self) -> Status:
         accounts, window = self._accounts, self._window
         values: dict[str, object] = {
-            "episode": window.name if window else "",
+            "episode": window.name if window and not window.failed else "",
             "mark": window.mark if window else "",
             "finished": self._finished,
             "waiting": self._thread.waiting,
             "missing_ticks": accounts.missing,
             **{f"received {topic}": accounts.received[topic] for topic in self._topics},
             **{f"lost {topic}": count for topic, count in accounts.lost.items()},
+            **{f"unreadable {topic}": count for topic, count in accounts.unreadable.items()},
             **{f"dropped {topic}": count for topic, count in self._thread.dropped.items()},
         }
         if self._order is not None:
@@ -301,8 +339,8 @@ class RecorderNode(UnderstudyNode):
             return Status("error", self._error.splitlines()[0], values)
         if self._thread.dropped:
             return Status("error", "the disk cannot keep up; messages are missing", values)
-        if accounts.missing or accounts.lost:
-            return Status("warn", "messages were lost before they arrived", values)
+        if accounts.missing or accounts.lost or accounts.unreadable:
+            return Status("warn", "messages were lost before they arrived, or cannot be read", values)
         return Status("ok", "recording" if window else "waiting for an episode", values)
 
 

@@ -17,6 +17,7 @@ from understudy.commands.options import (
     DeviceOption,
     DomainOption,
     EnableControlOption,
+    EnablePolicyOption,
     Expert,
     ExpertOption,
     LabelOption,
@@ -103,6 +104,7 @@ def deploy(
     teleop_device: DeviceOption = Device.JOY,
     label: LabelOption = False,
     enable_control: EnableControlOption = None,
+    enable_policy: EnablePolicyOption = None,
     provider: ProviderOption = Provider.AUTO,
     unsafe_threshold: ThresholdOption = None,
     contract: ContractOption = None,
@@ -118,7 +120,9 @@ def deploy(
 
     console: Console = context.obj
     place = Workspace(workspace, create=False)
-    options = stack_options(sim, expert, teleop_device, noise=None, label=label, enable_control=enable_control)
+    options = stack_options(
+        sim, expert, teleop_device, label=label, enable_control=enable_control, enable_policy=enable_policy
+    )
     policy = _bundle(place, bundle)
     if not sim:
         from understudy.robot_runs import RobotRun

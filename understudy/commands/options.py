@@ -21,6 +21,7 @@ __all__ = [
     "DeviceOption",
     "DomainOption",
     "EnableControlOption",
+    "EnablePolicyOption",
     "Expert",
     "ExpertOption",
     "LabelOption",
@@ -53,7 +54,14 @@ class Device(StrEnum):
 
 
 def stack_options(
-    sim: bool, expert: Expert, device: Device, *, noise: Path | None, label: bool, enable_control: bool | None
+    sim: bool,
+    expert: Expert,
+    device: Device,
+    *,
+    label: bool,
+    enable_control: bool | None,
+    noise: Path | None = None,
+    enable_policy: bool | None = None,
 ) -> StackOptions:
     """The choices of a command line."""
     from understudy.stack_options import StackOptions
@@ -65,6 +73,7 @@ def stack_options(
         labeller=label,
         teleop_device=device.value,
         enable_control=enable_control,
+        enable_policy=enable_policy,
     )
 
 
@@ -156,5 +165,14 @@ EnableControlOption = Annotated[
         "--enable-control/--no-enable-control",
         help="Whether the gate commands the robot, or only decides and reports.",
         show_default="as the parameter file says: the simulated car yes, a robot no (dry run)",
+    ),
+]
+EnablePolicyOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--enable-policy/--no-enable-policy",
+        help="Whether the policy may drive from the start, or the expert drives until it is let in: by hand-back, or "
+        "/gate/enable_policy.",
+        show_default="the simulated car yes, a robot as the parameter file says",
     ),
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.errors import RecordingError
+from models.errors import DatasetError, RecordingError
 from understudy.console import Console, counted
 
 if TYPE_CHECKING:
@@ -76,24 +76,39 @@ def _serve(console: Console, session: LabelSession, server: RelabelServer) -> in
     """Wait for the labeller; say what is saved and what is not."""
     from understudy.relabel.session import DRAFT_EVERY_S
 
+    problem = ""
     try:
         while not server.finished.wait(1.0):
-            session.keep_draft(every_s=DRAFT_EVERY_S)
+            problem = _keep_draft(console, session, DRAFT_EVERY_S, problem)
     except KeyboardInterrupt:
         pass  # the usual end
     finally:
         server.stop()
-        unsaved = session.keep_draft()
+        problem = _keep_draft(console, session, 0.0, problem)
     now = session.progress
+    unsaved = bool(now.unsaved)
     data = {"ok": not unsaved, "labels": session.path, "labelled": now.labelled, "unsaved": now.unsaved}
     if unsaved:
-        text = f"{counted(now.unsaved, 'label')} not saved; kept in {session.draft}\n"
-        text += "  run the same command again to go on from there, and save on the page"
+        text = f"{counted(now.unsaved, 'label')} not saved"
+        if not problem:
+            text += f"; kept in {session.draft}\n"
+            text += "  run the same command again to go on from there, and save on the page"
     else:
         saved = session.path.exists()
         text = f"{counted(now.labelled, 'label')} in {session.path}" if saved else "nothing was labelled"
     console.result(data, text)
     return 1 if unsaved else 0
+
+
+def _keep_draft(console: Console, session: LabelSession, every_s: float, known: str) -> str:
+    """What keeps the draft from the disk, said once: the page goes on, and may save once there is room again."""
+    try:
+        session.keep_draft(every_s=every_s)
+    except DatasetError as error:
+        if str(error) != known:
+            console.warn(str(error))
+        return str(error)
+    return ""
 
 
 def _login_name() -> str:
@@ -115,6 +130,7 @@ def find_episode(place: Path, episode: str = "") -> tuple[Path, Path]:
     """
     from il_nodes.bag import find_bags
 
+    place = place.resolve()  # "." has no parent to put labels into
     if place.is_dir() and any(place.glob("*.mcap")):
         found = [place]
         workspace = place.parent.parent if place.parent.name in _PLACES else place.parent

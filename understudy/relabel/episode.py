@@ -15,6 +15,7 @@ import numpy.typing as npt
 from il_nodes.bag import BagReader
 from il_nodes.bag_files import MANIFEST, Manifest, mcap_name
 from il_nodes.codecs import CdrCursor, codec_for, decode_raw, header_stamp_ns
+from il_nodes.recorded_topics import EPISODE_TOPIC, LABEL_PREFIX, behind
 from il_nodes.trigger_ticks import TriggerTicks
 from models.contract import Align, Channel, Contract, DimensionLimits, Source
 from models.data import FloatArray
@@ -23,7 +24,6 @@ from models.errors import CodecError, RecordingError
 __all__ = ["FrameFile", "ShownEpisode", "cameras_of", "open_episode"]
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-EPISODE_TOPIC = "/episode"
 #: Seen side by side with the camera's own pixels, nobody tells the difference.
 JPEG_QUALITY = 92
 
@@ -174,6 +174,11 @@ def _stamp_ns(source: Source, log_time_ns: int, cdr: bytes) -> int:
     return header_stamp_ns(cdr) if codec_for(source.channel.type).has_header else log_time_ns
 
 
+def _observed_ns(source: Source, log_time_ns: int, cdr: bytes) -> int:
+    """When a sample counts for the observation: by its header only where the contract goes by it."""
+    return _stamp_ns(source, log_time_ns, cdr) if source.align.timeline == "header" else log_time_ns
+
+
 def _read_frames(
     reader: BagReader, source: Source, progress: Progress | None
 ) -> tuple[FrameFile, npt.NDArray[np.int64]]:
@@ -184,7 +189,7 @@ def _read_frames(
         for _, log_time_ns, cdr in reader.messages([source.channel.topic]):
             try:
                 encoded = _encode(decode_raw(cdr, source))
-                stamp_ns = _stamp_ns(source, log_time_ns, cdr)
+                stamp_ns = _observed_ns(source, log_time_ns, cdr)
             except CodecError:
                 continue  # one broken picture: the one before stays on the screen
             if stamps and stamp_ns < stamps[-1]:
@@ -227,7 +232,7 @@ def _ticks(reader: BagReader, contract: Contract) -> Iterator[int]:
         [trigger.channel.topic] if trigger.channel.topic in reader.types else []
     ):
         try:
-            stamp_ns = _stamp_ns(trigger, log_time_ns, cdr)
+            stamp_ns = _observed_ns(trigger, log_time_ns, cdr)
         except CodecError:
             continue
         while starts and stamp_ns >= starts[0]:
@@ -252,7 +257,7 @@ def _episode_starts(reader: BagReader) -> list[int]:
 def _commands(reader: BagReader, contract: Contract, ticks_ns: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
     """What the expert said (a labeller's answers where there are any) and what was executed, at or before each tick."""
     sources, experts = contract.action_sources, contract.gate.expert_topics
-    given = [f"/label/{topic.lstrip('/')}" for topic in experts]
+    given = [behind(LABEL_PREFIX, topic) for topic in experts]
     labelled = bool(given) and all(reader.counts.get(topic) for topic in given)
     topics = [given if labelled else experts, [source.channel.topic for source in sources]]
     expert, executed = (_joined(reader, sources, which, ticks_ns) for which in topics)

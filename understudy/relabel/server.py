@@ -225,9 +225,11 @@ def _handler(context: _Context) -> type[BaseHTTPRequestHandler]:
             token, _, place = urlsplit(self.path).path.removeprefix("/").partition("/")
             # A name that leads here may belong to another site (DNS rebinding), whose scripts must not read a frame.
             # Ports may differ: an SSH tunnel's end has its own.
-            named = [urlsplit(f"//{self.headers.get('Host', '')}").hostname]
-            if "Origin" in self.headers:
-                named.append(urlsplit(self.headers["Origin"]).hostname)
+            addresses = [f"//{self.headers.get('Host', '')}", *self.headers.get_all("Origin", [])]
+            try:
+                named = [urlsplit(address).hostname for address in addresses]
+            except ValueError:  # an address that is none, such as "[::1"
+                named = [None]
             known = secrets.compare_digest(token.encode(), context.token.encode())
             if known and all(name in _LOCAL_NAMES for name in named):
                 return place

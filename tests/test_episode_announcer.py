@@ -1,0 +1,54 @@
+"""Episodes that a person starts at a robot, announced by the recorder because nobody else would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorder_robot import CAMERA, CONTRACT, EPISODE, start
+from ros_processes import REPOSITORY, RosEnvironment
+
+from il_nodes.bag import BagReader, find_bags
+
+pytestmark = pytest.mark.ros
+
+
+def test_a_robots_episodes_are_announced(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Would catch noise that never disturbs a real robot, and a recorder that reacts to its own announcement."""
+    from diagnostic_msgs.msg import DiagnosticArray
+    from std_msgs.msg import Header
+
+    ros = ros_environment
+    noise_file = REPOSITORY / "contracts" / "noise" / "driving.yaml"
+    ros.spawn_node("noise", {"contract": CONTRACT, "file": str(noise_file)})
+    injected: list[Any] = ros.collect("/noise/injected", DiagnosticArray, latched=True)
+    heard: list[Any] = ros.collect(EPISODE, Header, latched=True)
+    recorder, robot = start(ros, tmp_path, announces=False, auto=True)
+    names: list[str] = []
+    for take in range(2):
+        names.append(robot.call("start").message)
+        ros.wait_until(lambda: len(injected) == len(names), 10.0, "the noise of the episode")
+        robot.wait_for_status("episode", names[-1])
+        robot.tick(take)
+        robot.wait_for_status(f"received {CAMERA}", "1")
+        assert robot.call("stop").success
+        ros.wait_until(lambda: len(heard) == 2 * len(names), 10.0, "its end")
+    assert [header.frame_id for header in heard] == [names[0], "", names[1], ""]
+    assert [next(p.value for p in m.status[0].values if p.key == "episode") for m in injected] == names
+    ros.wait_until(lambda: len(find_bags(tmp_path)) == 2, 10.0, "both episodes")
+    assert [(path.name, BagReader(path).counts[EPISODE]) for path in find_bags(tmp_path)] == [(n, 2) for n in names]
+    name = robot.call("start").message
+    ros.wait_until(lambda: heard[-1].frame_id == name, 10.0, "the third episode")
+    assert recorder.terminate() == 0
+    assert BagReader(tmp_path / name).outcome == "aborted"
+
+
+def test_beside_somebody_who_announces_the_recorder_is_silent(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Would catch two sources of episodes, of which nobody knows the truth."""
+    ros = ros_environment
+    _, robot = start(ros, tmp_path, auto=False)
+    assert robot.call("start").success
+    robot.tick(0)
+    robot.wait_for_status(f"received {CAMERA}", "1")
+    assert ros.probe.count_publishers(EPISODE) == 1
