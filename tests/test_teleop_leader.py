@@ -111,7 +111,7 @@ def test_other_names_by_leader_select() -> None:
     """Would catch a leader whose joints are named differently and that can therefore not be used at all."""
     leader = arm_leader(select=["position.leader_elbow", "position.leader_lift", "data"])
     leader.take(1, number(0.0), SECOND_NS, 1.0)
-    taken = leader.take(0, joint_state(SECOND_NS, leader_lift=0.1, leader_elbow=-1.0), 0, 1.0)
+    taken = leader.take(0, joint_state(SECOND_NS, leader_lift=0.1, leader_elbow=-1.0), SECOND_NS, 1.0)
     assert taken is not None
     assert taken[1].tolist() == pytest.approx([-1.0, 0.1, 0.0])
     assert leader.take(0, joint_state(2 * SECOND_NS, elbow=1.0), 0, 1.1) is None
