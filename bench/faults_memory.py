@@ -17,7 +17,7 @@ from bench.fault_rows import RECORDING, Row
 from bench.faults_bundle_swaps import SPEEDS, swap
 from bench.faults_bundles import COUNT_STEP, TRIGGER_SPEED, WARM_UP_TICKS, Bundles
 from bench.faults_scene import Answered, Scene
-from bench.faults_tally import Tally
+from bench.faults_tally import Tally, inject_each
 
 __all__ = ["memory_faults", "swap_recurrent", "time_faults"]
 
@@ -94,19 +94,10 @@ def memory_faults(
         only: names of some of them.
         explain: wait after the first of each until the policy node's diagnostics have counted it.
     """
-    rows = []
-    for fault in MEMORY_FAULTS:
-        if only and fault.name not in only:
-            continue
-        tally = Tally(fault.row, fault.name, mode, fault.expected)
-        for number in range(injections):
-            with tally.injection():
-                _inject(rig, fault, tally, explain=explain and number == 0)
-        rows.append(tally.to_row())
-    return rows
+    return inject_each(MEMORY_FAULTS, partial(_inject, rig), mode, injections, only, explain=explain)
 
 
-def _inject(rig: Scene, fault: MemoryFault, tally: Tally, *, explain: bool) -> None:
+def _inject(rig: Scene, fault: MemoryFault, tally: Tally, explain: bool) -> None:
     rig.settle(tally.mode)
     rig.ticks(3)
     rig.settle(tally.mode)

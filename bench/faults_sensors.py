@@ -6,11 +6,12 @@ import array
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bench.fault_rows import EXPERT, Row
 from bench.faults_scene import Scene
-from bench.faults_tally import Tally
+from bench.faults_tally import Tally, inject_each
 from il_nodes.ros import ns_to_stamp, stamp_to_ns
 
 __all__ = ["SENSOR_FAULTS", "SensorFault", "sensor_faults"]
@@ -37,6 +38,11 @@ class SensorFault:
     words: str
     make: Callable[[Scene], tuple[Hook | None, Hook | None]]
     from_tick: int = 0
+
+    @property
+    def expected(self) -> str:
+        """For the table."""
+        return f"E from tick {self.from_tick} on" if self.from_tick else "E"
 
 
 def _nothing(message: Any) -> Any:
@@ -114,19 +120,10 @@ def sensor_faults(
         only: names of some of them.
         explain: let the first of each last until the policy node's diagnostics have said why.
     """
-    rows = []
-    for fault in SENSOR_FAULTS:
-        if only and fault.name not in only:
-            continue
-        tally = Tally(fault.row, fault.name, mode, f"E from tick {fault.from_tick} on" if fault.from_tick else "E")
-        for number in range(injections):
-            with tally.injection():
-                _inject(rig, fault, tally, explain=explain and number == 0)
-        rows.append(tally.to_row())
-    return rows
+    return inject_each(SENSOR_FAULTS, partial(_inject, rig), mode, injections, only, explain=explain)
 
 
-def _inject(rig: Scene, fault: SensorFault, tally: Tally, *, explain: bool) -> None:
+def _inject(rig: Scene, fault: SensorFault, tally: Tally, explain: bool) -> None:
     rig.settle(tally.mode)
     begin, first = len(rig.log), len(rig.sent)
     plain = rig.odometry, rig.image

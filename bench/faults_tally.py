@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from bench.fault_rig import Decided
 from bench.fault_rows import EXPERT, Row
 from bench.faults_scene import Scene
 
-__all__ = ["Tally"]
+__all__ = ["Tally", "inject_each"]
 
 
 @dataclass
@@ -108,3 +109,50 @@ class Tally:
             handover_ms=tuple(self.handover_ms),
             problems=tuple(f"{count} x {words}" if count > 1 else words for words, count in self.problems.items()),
         )
+
+
+class _Injectable(Protocol):
+    """What :func:`inject_each` asks of a fault."""
+
+    @property
+    def row(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def expected(self) -> str: ...
+
+
+FaultT = TypeVar("FaultT", bound=_Injectable)
+
+
+def inject_each(
+    faults: Sequence[FaultT],
+    inject: Callable[[FaultT, Tally, bool], None],
+    mode: str,
+    injections: int,
+    only: Sequence[str] = (),
+    *,
+    explain: bool = True,
+) -> list[Row]:
+    """Inject every fault so many times; one row each.
+
+    Args:
+        faults: what there is.
+        inject: called with the fault, its tally, and whether to wait until the nodes have said why.
+        mode: who drives.
+        injections: of each fault.
+        only: names of some of them.
+        explain: wait so with the first of each.
+    """
+    rows = []
+    for fault in faults:
+        if only and fault.name not in only:
+            continue
+        tally = Tally(fault.row, fault.name, mode, fault.expected)
+        for number in range(injections):
+            with tally.injection():
+                inject(fault, tally, explain and number == 0)
+        rows.append(tally.to_row())
+    return rows

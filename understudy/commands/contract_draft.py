@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from understudy.commands.options import NetworkOption, RobotDomainOption, SecondsOption
 from understudy.console import Console, counted
 
 __all__ = ["draft"]
@@ -15,22 +16,9 @@ __all__ = ["draft"]
 def draft(
     context: typer.Context,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the contract goes (YAML).")] = Path("robot.yaml"),
-    seconds: Annotated[
-        float, typer.Option("--seconds", min=1.0, max=300.0, help="How long to listen to the robot, s.")
-    ] = 5.0,
-    domain: Annotated[
-        int | None,
-        typer.Option(
-            "--domain",
-            min=0,
-            max=232,
-            help="ROS domain of the robot; ROS_DOMAIN_ID of this shell, or 0, by default.",
-            show_default=False,
-        ),
-    ] = None,
-    network: Annotated[
-        bool, typer.Option("--network", help="Look for nodes on other machines too, not on this one only.")
-    ] = False,
+    seconds: SecondsOption = 5.0,
+    domain: RobotDomainOption = None,
+    network: NetworkOption = False,
     fps: Annotated[
         float | None,
         typer.Option(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from understudy.commands.options import NetworkOption, RobotDomainOption, SecondsOption
 from understudy.console import Console, counted
 from understudy.diagnosis import OK, PROBLEM, WARNING, Diagnosis
 
@@ -27,22 +28,9 @@ def doctor(
         Path | None,
         typer.Option(help="Listen to the running robot of this contract (YAML) instead, and check every stream."),
     ] = None,
-    seconds: Annotated[
-        float, typer.Option("--seconds", min=1.0, max=300.0, help="With --contract: how long to listen, s.")
-    ] = 5.0,
-    domain: Annotated[
-        int | None,
-        typer.Option(
-            "--domain",
-            min=0,
-            max=232,
-            help="With --contract: the robot's ROS domain; ROS_DOMAIN_ID of this shell, or 0, by default.",
-            show_default=False,
-        ),
-    ] = None,
-    network: Annotated[
-        bool, typer.Option("--network", help="With --contract: look for nodes on other machines too.")
-    ] = False,
+    seconds: SecondsOption = 5.0,
+    domain: RobotDomainOption = None,
+    network: NetworkOption = False,
     workspace: Annotated[
         Path, typer.Option("--workspace", "-w", help="Where runs will be written: its disk is checked.")
     ] = Path("runs"),

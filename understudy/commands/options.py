@@ -25,8 +25,11 @@ __all__ = [
     "Expert",
     "ExpertOption",
     "LabelOption",
+    "NetworkOption",
     "NoiseOption",
     "ParamsOption",
+    "RobotDomainOption",
+    "SecondsOption",
     "SimOption",
     "WorkspaceOption",
     "refuse_given",
@@ -131,6 +134,22 @@ DomainOption = Annotated[
         "talks to a real one; with --no-sim the one that ROS_DOMAIN_ID names, 0 otherwise.",
         show_default=False,
     ),
+]
+SecondsOption = Annotated[
+    float, typer.Option("--seconds", min=1.0, max=300.0, help="How long to listen to the robot, s.")
+]
+RobotDomainOption = Annotated[
+    int | None,
+    typer.Option(
+        "--domain",
+        min=0,
+        max=232,
+        help="ROS domain of the robot; ROS_DOMAIN_ID of this shell, or 0, by default.",
+        show_default=False,
+    ),
+]
+NetworkOption = Annotated[
+    bool, typer.Option("--network", help="Look for the robot's nodes on other machines too, not on this one only.")
 ]
 ParamsOption = Annotated[
     Path | None,
