@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import DeploymentError
-from understudy import domains, shared_memory
-from understudy.ros_environment import drop_foreign_ros_libraries, node_environment, repository_root
+from understudy.ros_environment import repository_root
 from understudy.supervisor import ProcessSpec, Supervisor, last_lines
 
 # Isolated from the ROS wheels' start-up hook, so that the processes of these tests start in 20 ms.
@@ -290,147 +288,3 @@ def test_a_node_that_a_robot_can_do_without_is_missed_and_the_run_goes_on(tmp_pa
     assert len(lost) == 1
     assert "the labeller node died with exit code 1" in str(lost[0])
     assert "out of labels" in str(lost[0])
-
-
-def test_two_runs_never_share_a_domain() -> None:
-    with domains.reserve_domain() as first, domains.reserve_domain() as second:
-        assert first != second
-        assert {first, second} <= set(range(1, domains.LAST_DOMAIN + 1))
-        with pytest.raises(DeploymentError, match=f"ROS domain {first} is held"), domains.reserve_domain(first):
-            pass
-    with domains.reserve_domain(first) as again:
-        assert again == first
-
-
-def test_a_link_in_the_temporary_folder_costs_nobody_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everybody may write there: whoever puts a link in the lock's place must not choose which file is emptied."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    precious = tmp_path / "precious"
-    precious.write_text("kept")
-    (tmp_path / "understudy-domain-77.lock").symlink_to(precious)
-    with pytest.raises(DeploymentError, match="is held"), domains.reserve_domain(77):
-        pass
-    assert precious.read_text() == "kept"
-
-
-@pytest.fixture
-def locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of lock files that everybody may look into, and nobody but its owner may write into."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        monkeypatch.setattr(tempfile, "tempdir", folder)
-        yield Path(folder)
-        os.seteuid(os.getuid())
-
-
-def test_a_lock_file_that_another_user_left_blocks_nobody(locks: Path) -> None:
-    """Catches a robot that nobody but root may drive, because root drove it once."""
-    left = locks / "understudy-domain-77.lock"
-    left.write_text("4194305\n")
-    left.chmod(0o444)
-    if os.getuid() == 0:  # root may write everywhere; nobody may not
-        os.seteuid(65534)
-    with pytest.raises(PermissionError), left.open("r+"):
-        pass
-    with domains.reserve_domain(77), pytest.raises(DeploymentError, match="is held"), domains.reserve_domain(77):
-        pass
-    assert left.read_text() == "4194305\n"
-
-
-@pytest.mark.parametrize("domain", [-1, 102, 5000])
-def test_a_domain_that_does_not_exist_is_refused(domain: int) -> None:
-    with pytest.raises(DeploymentError, match="does not exist"), domains.reserve_domain(domain):
-        pass
-
-
-def test_a_domain_whose_ports_somebody_has_open_is_counted_as_used(tmp_path: Path) -> None:
-    """The ports of domain 3 are 8150 to 8399; the table is the kernel's format. Catches an off-by-one at both ends."""
-    table = tmp_path / "udp"
-    rows = [f"   {i}: 00000000:{port:04X} 00000000:0000 07" for i, port in enumerate((8149, 8150, 8399, 8400))]
-    table.write_text("  sl  local_address rem_address   st\n" + "\n".join(rows) + "\n")
-    counts = [domains.domain_ports_in_use(domain, (str(table),)) for domain in (2, 3, 4)]
-    assert counts == [1, 2, 1]
-
-
-def test_another_environments_ros_libraries_do_not_reach_a_node() -> None:
-    """A node would silently load the other environment's Fast DDS, and still say that it is ours."""
-    foreign, own = "/opt/other", "/opt/own"
-    wheels = "lib/python3.11/site-packages/ros_jazzy_rclpy.libs"
-    inherited = {
-        "LD_LIBRARY_PATH": f"{foreign}/{wheels}:{foreign}/lib:/usr/local/cuda/lib64",
-        "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1",
-    }
-    assert drop_foreign_ros_libraries(inherited, own) == {"LD_LIBRARY_PATH": "/usr/local/cuda/lib64"}
-    same = {"LD_LIBRARY_PATH": f"{own}/{wheels}:{own}/lib", "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"}
-    assert drop_foreign_ros_libraries(same, own) == same
-    assert drop_foreign_ros_libraries({"_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"}, own) == {}
-
-
-def test_a_node_gets_the_profile_under_the_name_that_is_read(tmp_path: Path) -> None:
-    environment = node_environment(7, tmp_path, {"ROS_LOCALHOST_ONLY": "1", "ROS_DOMAIN_ID": "0"})
-    assert Path(environment["FASTRTPS_DEFAULT_PROFILES_FILE"]).is_file()
-    assert environment["ROS_DOMAIN_ID"] == "7"
-    assert environment["PYTHONUTF8"] == "1"  # paths with letters of any language, in any locale
-    assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
-    assert environment["RMW_IMPLEMENTATION"] == "rmw_fastrtps_cpp"
-    assert "ROS_LOCALHOST_ONLY" not in environment
-
-
-@pytest.fixture
-def segment() -> Iterator[Path]:
-    """A Fast DDS segment with its lock file, of no process. The id is not one that Fast DDS would draw twice."""
-    path = shared_memory.SHARED_MEMORY / f"fastrtps_{os.getpid():x}feed0000"
-    lock = path.with_name(path.name + "_el")
-    path.write_bytes(b"\0" * 4096)
-    lock.touch()
-    yield path
-    path.unlink(missing_ok=True)
-    lock.unlink(missing_ok=True)
-
-
-def test_a_dead_processes_segment_is_found_and_removed(segment: Path) -> None:
-    found = shared_memory.find_leftovers()
-    assert {segment, segment.with_name(segment.name + "_el")} <= set(found.files)
-    own = tuple(path for path in found.files if path.name.startswith(segment.name))
-    assert shared_memory.remove_leftovers(shared_memory.Leftovers(own, 4096)) == 2
-    assert not segment.exists()
-
-
-@pytest.mark.parametrize(
-    "hold",
-    [
-        pytest.param("import mmap; f = open(path, 'r+b'); m = mmap.mmap(f.fileno(), 0); f.close()", id="mapped"),
-        pytest.param("f = open(path, 'rb')", id="open"),
-        pytest.param("import fcntl; f = open(path + '_el', 'r+b'); fcntl.flock(f, fcntl.LOCK_EX)", id="locked"),
-    ],
-)
-def test_a_live_processes_segment_is_left_alone(segment: Path, hold: str) -> None:
-    """Catches a clean-up that cuts the memory from under a robot that somebody else runs on this machine."""
-    script = f"path = {str(segment)!r}; {hold}; print('held', flush=True); import sys; sys.stdin.read()"
-    command = [*PYTHON, script]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        assert segment not in shared_memory.find_leftovers().files
-        process.communicate("")
-    assert segment in shared_memory.find_leftovers().files
-
-
-def test_a_run_leaves_the_ports_of_other_domains_alone(segment: Path) -> None:
-    port = segment.with_name(f"fastrtps_port{domains.FIRST_PORT + 250 * 200}")  # a domain that no run may have
-    port.touch()
-    try:
-        assert port not in shared_memory.find_leftovers(domain=199).files
-        assert port in shared_memory.find_leftovers(domain=200).files
-    finally:
-        port.unlink()
-
-
-def test_a_segment_that_is_opened_while_it_is_being_removed_keeps_its_name(segment: Path) -> None:
-    """Catches the race of two runs on one machine: one cleans up a port at the moment when the other opens it."""
-    found = shared_memory.find_leftovers()
-    own = tuple(path for path in found.files if path.name.startswith(segment.name))
-    with segment.open("rb"):  # opened between the look and the deletion
-        assert shared_memory.remove_leftovers(shared_memory.Leftovers(own, 0)) == 1  # its lock file, which nobody has
-        assert segment.stat().st_size == 4096
-    assert not list(segment.parent.glob(f".understudy-*{segment.name}*"))
