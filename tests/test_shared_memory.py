@@ -2,12 +2,16 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from understudy import domains, shared_memory
+
+#: Starts fast: a bare interpreter without the packages of this environment.
+PYTHON = (sys.executable, "-I", "-S", "-c")
 
 
 @pytest.fixture
