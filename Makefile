@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-BENCHES := $(basename $(notdir $(shell grep -l '[^a-z]Bench."' bench/*.py)))
+BENCHES := $(patsubst bench/%.py,%,$(patsubst %/__main__.py,%.py,$(shell grep -l '[^a-z]Bench."' bench/*.py bench/*/__main__.py)))
+# Most tests wait for other processes most of the time.
+WORKERS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-numpy1 lint lint-docker bench peers doctor clean distclean
@@ -26,7 +28,7 @@ demo: $(STAMP)  ## the main job: demonstrate, record, train, deploy behind the g
 	$(BIN)/understudy demo $(ARGS)
 
 test: $(STAMP) lint  ## static checks, unit tests, ROS and simulator integration tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 # What a robot runs, on the NumPy that Ubuntu's ROS 2 Jazzy is built against; no rclpy, torch or pybullet in sight.
 ROBOT_TESTS := $(filter-out %_node.py,$(wildcard $(addprefix tests/test_,$(addsuffix .py,observation* bag* episodes contract* \

@@ -24,7 +24,7 @@ from models.data import Observation
 from models.episodes import EpisodeDataset, open_dataset
 from models.learners import BehavioralCloningConfig
 from understudy.console import Console
-from understudy.drives import DriveSettings, drive
+from understudy.stacks.drives import DriveSettings, drive
 from understudy.stages import Stages
 from understudy.workspace import Workspace
 
@@ -100,7 +100,7 @@ class Drives:
                 bundle=self._root / "policy.onnx",
                 overrides={"policy": {"record_digests": str(digests)}},
             )
-        from il_nodes.dataset_builder import build_dataset
+        from il_nodes.dataset.builder import build_dataset
 
         build_dataset(bags, folder / "dataset")
         return bags, compare(digests, open_dataset(folder / "dataset"))

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from understudy.domains import reserve_domain
-from understudy.ros_environment import node_environment, repository_root
-from understudy.shared_memory import find_leftovers, remove_leftovers
+from understudy.environment.domains import reserve_domain
+from understudy.environment.ros_environment import node_environment, repository_root
+from understudy.environment.shared_memory import find_leftovers, remove_leftovers
 
 __all__ = ["Processes", "processes"]
 

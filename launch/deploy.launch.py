@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from launch import LaunchDescription
-from understudy.launching import describe
+from understudy.stacks.launching import describe
 
 
 def generate_launch_description() -> LaunchDescription:

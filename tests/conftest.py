@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from ros_processes import RosEnvironment
 
-from understudy.domains import reserve_domain
-from understudy.shared_memory import find_leftovers, remove_leftovers
+from understudy.environment.domains import reserve_domain
+from understudy.environment.shared_memory import find_leftovers, remove_leftovers
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ class Stage:
         from geometry_msgs.msg import TwistStamped
         from std_srvs.srv import SetBool
 
-        from il_nodes.qos import RELIABLE
+        from il_nodes.ros.qos import RELIABLE
 
         self.ros, self.request = ros, SetBool.Request
         self.gate = ros.spawn_node("gate", {**CONTROL, **params})
@@ -56,7 +56,7 @@ class Stage:
         """The policy's seat, taken only where a test sits in it: a second one there is a fault."""
         from trajectory_msgs.msg import JointTrajectory
 
-        from il_nodes.qos import RELIABLE
+        from il_nodes.ros.qos import RELIABLE
 
         return self.ros.probe.create_publisher(JointTrajectory, "/policy/proposal", RELIABLE)
 
@@ -69,7 +69,7 @@ class Stage:
         from geometry_msgs.msg import TwistStamped
         from proposer import proposal_message
 
-        from il_nodes.ros import ns_to_stamp
+        from il_nodes.ros.stamps import ns_to_stamp
 
         command = TwistStamped()
         command.header.stamp = ns_to_stamp(stamp_ns)

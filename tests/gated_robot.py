@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from il_nodes.decision import Decision, Driver, Reason
-from il_nodes.gate import Gate
+from il_nodes.gate.decision import Decision, Driver, Reason
+from il_nodes.gate.gate import Gate
 from models.contract import Contract, load_contract, parse_contract
 from models.data import Action, Proposal
 

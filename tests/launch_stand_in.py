@@ -108,11 +108,11 @@ def _modules() -> dict[str, ModuleType]:
 @contextmanager
 def stand_ins() -> Iterator[None]:
     """Have ``import launch`` find these classes for the length of the block."""
-    made = {**_modules(), "understudy.launching": None}
+    made = {**_modules(), "understudy.stacks.launching": None}
     before = {name: sys.modules.pop(name, None) for name in made}
     sys.modules.update({name: module for name, module in made.items() if module is not None})
     try:
-        importlib.import_module("understudy.launching")
+        importlib.import_module("understudy.stacks.launching")
         yield
     finally:
         for name, module in before.items():

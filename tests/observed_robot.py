@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from ros_messages import CAMERA, ODOMETRY, image_cdr, make_contract, odometry_cdr
 
-from il_nodes.observation import ObservationAssembler
+from il_nodes.observation.assembler import ObservationAssembler
 from models.data import Observation
 
 MS = 1_000_000

@@ -14,8 +14,10 @@ from geometry_msgs.msg import TwistStamped
 from trajectory_msgs.msg import JointTrajectory
 
 from il_nodes.codecs import encode_proposal
-from il_nodes.qos import RELIABLE
-from il_nodes.ros import UnderstudyNode, run_node, stamp_to_ns
+from il_nodes.ros.node import UnderstudyNode
+from il_nodes.ros.qos import RELIABLE
+from il_nodes.ros.run import run_node
+from il_nodes.ros.stamps import stamp_to_ns
 from models.data import Proposal
 
 NAMES = ("twist.linear.x", "twist.angular.z")

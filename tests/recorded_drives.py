@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from rosbags.typesys import Stores, get_typestore
 
-from il_nodes.bag import BagWriter
+from il_nodes.bags import BagWriter
 from models.contract import Contract, load_contract
 from sim.driving.expert import Expert
 from sim.driving.metrics import DrivingMetrics

@@ -36,7 +36,7 @@ class Robot:
         )
 
     def header(self, index: int, frame: str = "") -> Any:
-        from il_nodes.ros import ns_to_stamp
+        from il_nodes.ros.stamps import ns_to_stamp
 
         return self._header(stamp=ns_to_stamp(10**9 + index * PERIOD_NS), frame_id=frame)
 

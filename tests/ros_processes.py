@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import yaml
 
-from understudy.ros_environment import node_environment
+from understudy.environment.ros_environment import node_environment
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

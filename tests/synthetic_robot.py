@@ -17,8 +17,10 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import Image, Imu, JointState
 from std_msgs.msg import Float64
 
-from il_nodes.qos import LATCHED, RELIABLE
-from il_nodes.ros import UnderstudyNode, ns_to_stamp, run_node
+from il_nodes.ros.node import UnderstudyNode
+from il_nodes.ros.qos import LATCHED, RELIABLE
+from il_nodes.ros.run import run_node
+from il_nodes.ros.stamps import ns_to_stamp
 
 JOINTS = ("shoulder_pan", "shoulder_lift", "elbow", "wrist_1", "wrist_2", "wrist_3")
 CAMERA, JOINT_STATES, ODOMETRY, IMU, MAP = "/camera/front/image_raw", "/joint_states", "/odom", "/imu/data", "/map"

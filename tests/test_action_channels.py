@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gated_robot import CONTRACT
 
-from il_nodes.action_channels import ActionChannels
+from il_nodes.codecs.action_channels import ActionChannels
 from models.errors import CodecError
 
 

@@ -18,11 +18,11 @@ from mcap.stream_reader import StreamReader
 from ros_messages import CAMERA, COMMAND, ODOMETRY, TOPIC_TYPES, command_cdr, image_cdr, make_contract, odometry_cdr
 from rosbags.rosbag2 import Reader
 
-from il_nodes.bag import BagReader, BagWriter, find_bags
-from il_nodes.bag_files import Manifest, mark_recording
+from il_nodes.bags import BagReader, BagWriter, find_bags
+from il_nodes.bags.files import Manifest, mark_recording
+from il_nodes.bags.mcap_records import MAX_CHUNK_BYTES, DamageError, read_chunk
+from il_nodes.bags.mcap_writer import Compression
 from il_nodes.codecs import CODECS
-from il_nodes.mcap_records import MAX_CHUNK_BYTES, DamageError, read_chunk
-from il_nodes.mcap_writer import Compression
 from models.contract import Channel, Qos
 from models.errors import RecordingError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ros_messages import ODOMETRY, TOPIC_TYPES, make_contract, odometry_cdr
 
-from il_nodes.bag import BagReader, BagWriter, find_bags
+from il_nodes.bags import BagReader, BagWriter, find_bags
 from models.errors import RecordingError
 
 TESTS = Path(__file__).parent
@@ -21,7 +21,7 @@ RECORD_UNTIL_KILLED = """
 import sys
 from pathlib import Path
 from ros_messages import ODOMETRY, TOPIC_TYPES, make_contract, odometry_cdr
-from il_nodes.bag import BagWriter
+from il_nodes.bags import BagWriter
 
 writer = BagWriter(Path(sys.argv[1]), "drive", make_contract(), TOPIC_TYPES, "drive the track")
 for step in range(int(sys.argv[2])):
@@ -35,7 +35,7 @@ RECORD_UNTIL_FULL = """
 import os, resource, sys
 from pathlib import Path
 from ros_messages import ODOMETRY, TOPIC_TYPES, make_contract, odometry_cdr
-from il_nodes.bag import BagWriter
+from il_nodes.bags import BagWriter
 from models.errors import RecordingError
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))

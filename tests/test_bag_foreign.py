@@ -19,11 +19,11 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StorageP
 from rosbags.serde import SerdeError
 from test_dataset_builder import PERIOD_NS, START_NS, Message, drive, ticks_of
 
-from il_nodes.bag import BagReader, BagWriter, find_bags
-from il_nodes.bag_import import import_bag
+from il_nodes.bags import BagReader, BagWriter, find_bags
+from il_nodes.bags.foreign import import_bag
 from il_nodes.codecs import CODECS, canonical_cdr
 from il_nodes.codecs.canonical import typestore
-from il_nodes.dataset_builder import build_dataset
+from il_nodes.dataset.builder import build_dataset
 from models.contract import Contract
 from models.episodes import open_dataset
 from models.errors import RecordingError

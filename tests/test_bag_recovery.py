@@ -10,9 +10,9 @@ import pytest
 from ros_messages import ODOMETRY, TOPIC_TYPES, make_contract, odometry_cdr
 from test_bag_crash import STEP_NS, record_ends, unfinished
 
-from il_nodes.bag import BagReader, BagWriter, find_bags
-from il_nodes.bag_files import ORIGINALS
-from il_nodes.bag_recovery import recover_recording
+from il_nodes.bags import BagReader, BagWriter, find_bags
+from il_nodes.bags.files import ORIGINALS
+from il_nodes.bags.recovery import recover_recording
 from models.contract import Channel, Qos
 from models.errors import RecordingError
 
@@ -144,7 +144,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from ros_messages import ODOMETRY, TOPIC_TYPES, make_contract, odometry_cdr
-from il_nodes.bag import BagWriter
+from il_nodes.bags import BagWriter
 
 writer = BagWriter(Path(sys.argv[1]), "drive", make_contract(), TOPIC_TYPES)
 writer.write(ODOMETRY, 0, odometry_cdr(0, 0.0, 0.0))

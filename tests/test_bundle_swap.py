@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from il_nodes.bundle_loader import BundleLoader
-from il_nodes.bundle_swap import BundleSwap, cheap_objection
-from il_nodes.running_policy import RunningPolicy
+from il_nodes.policy.bundle_loader import BundleLoader
+from il_nodes.policy.bundle_swap import BundleSwap, cheap_objection
+from il_nodes.policy.running_policy import RunningPolicy
 from models.bundle.reading import inspect_bundle
 from models.contract import Contract, parse_contract
 from models.data import Observation

@@ -13,7 +13,7 @@ from test_bag_crash import unfinished
 from test_bag_foreign import write_with_mcap
 from test_dataset_builder import drive
 
-from il_nodes.bag_files import ORIGINALS
+from il_nodes.bags.files import ORIGINALS
 from understudy.__main__ import run as understudy
 
 

@@ -18,13 +18,13 @@ import typer.main
 
 import models.errors
 from models.errors import UnderstudyError
-from understudy import doctor
 from understudy.__main__ import run
 from understudy.commands import build_app
 from understudy.console import Console
-from understudy.drives import parse_seeds
-from understudy.ros_environment import repository_root
-from understudy.stacks import STACKS, StackRun, node_command, run_stack
+from understudy.doctor import examination as doctor
+from understudy.environment.ros_environment import repository_root
+from understudy.stacks.drives import parse_seeds
+from understudy.stacks.running import STACKS, StackRun, node_command, run_stack
 
 DOCUMENTATION = repository_root() / "docs" / "command-line.md"
 DRIVING = str(repository_root() / "contracts" / "driving.yaml")

@@ -11,7 +11,7 @@ from recorded_drives import drive, write_bag
 from models.errors import RecordingError
 from understudy.__main__ import run
 from understudy.console import Console, _LineProgress, counted
-from understudy.goals import Verdict, read_goals, write_goals
+from understudy.evaluation.goals import Verdict, read_goals, write_goals
 from understudy.report.headlines import headlines
 from understudy.report.inputs import Goals
 from understudy.stages import Stages

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from il_nodes.connections import Connections, missing_connections
+from il_nodes.ros.connections import Connections, missing_connections
 
 
 def test_a_report_survives_the_wire() -> None:

@@ -24,10 +24,10 @@ from survey_samples import (
     survey,
 )
 
-from il_nodes.survey_report import ImageFacts, StampFacts
+from il_nodes.survey.report import ImageFacts, StampFacts
 from models.contract import Contract, parse_contract
 from understudy.contract_check import describe
-from understudy.contract_draft import draft_contract
+from understudy.drafting.draft import draft_contract
 
 TRAJECTORY, ARRAY = "trajectory_msgs/msg/JointTrajectory", "std_msgs/msg/Float64MultiArray"
 

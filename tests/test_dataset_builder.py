@@ -24,10 +24,10 @@ from ros_messages import (
     state_source,
 )
 
-from il_nodes.bag import BagReader, BagWriter
-from il_nodes.bag_files import MANIFEST, Manifest, mark_recording
-from il_nodes.dataset_builder import build_dataset
-from il_nodes.observation import ObservationAssembler
+from il_nodes.bags import BagReader, BagWriter
+from il_nodes.bags.files import MANIFEST, Manifest, mark_recording
+from il_nodes.dataset.builder import build_dataset
+from il_nodes.observation.assembler import ObservationAssembler
 from models.contract import Contract, parse_contract
 from models.data import Observation
 from models.episodes import EpisodeDataset, open_dataset

@@ -12,11 +12,11 @@ import pytest
 
 from understudy.console import Console
 from understudy.demo import DemoSettings, _Chain
-from understudy.drives import finished_episodes
-from understudy.goals import Verdict, read_goals
+from understudy.environment.ros_environment import repository_root
+from understudy.evaluation.goals import Verdict, read_goals
+from understudy.evaluation.scores import Evaluation, Interval, Summary
 from understudy.report.inputs import Goals
-from understudy.ros_environment import repository_root
-from understudy.scores import Evaluation, Interval, Summary
+from understudy.stacks.drives import finished_episodes
 from understudy.stages import Stages
 from understudy.workspace import Workspace
 

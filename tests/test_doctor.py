@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from il_nodes.middleware import PROFILE
-from understudy import doctor, doctor_machine, doctor_packages, doctor_ros
-from understudy.diagnosis import OK, PROBLEM, WARNING, Patient, Row
+from il_nodes.ros.middleware import PROFILE
+from understudy.doctor import examination as doctor
+from understudy.doctor import machine as doctor_machine
+from understudy.doctor import packages as doctor_packages
+from understudy.doctor import ros as doctor_ros
+from understudy.doctor.diagnosis import OK, PROBLEM, WARNING, Patient, Row
 
 
 def row(rows: Iterable[Row], check: str) -> Row:

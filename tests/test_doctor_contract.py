@@ -22,10 +22,10 @@ from survey_samples import (
     survey,
 )
 
-from il_nodes.survey_report import ImageFacts, StampFacts, SurveyReport, TopicReport, ValueFacts
+from il_nodes.survey.report import ImageFacts, StampFacts, SurveyReport, TopicReport, ValueFacts
 from models.contract import Contract, parse_contract
-from understudy.diagnosis import OK, PROBLEM, WARNING, Row
-from understudy.doctor_contract import judge_robot
+from understudy.doctor.contract import judge_robot
+from understudy.doctor.diagnosis import OK, PROBLEM, WARNING, Row
 
 TEXT = """
 robot_type: rover

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import DeploymentError
-from understudy import domains
+from understudy.environment import domains
 
 
 def test_two_runs_never_share_a_domain() -> None:

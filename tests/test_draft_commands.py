@@ -21,9 +21,9 @@ from survey_samples import (
     survey,
 )
 
-from il_nodes.survey_report import ImageFacts, SurveyReport
+from il_nodes.survey.report import ImageFacts, SurveyReport
 from models.errors import DeploymentError
-from understudy.contract_draft import draft_contract
+from understudy.drafting.draft import draft_contract
 
 TRAJECTORY, ARRAY = "trajectory_msgs/msg/JointTrajectory", "std_msgs/msg/Float64MultiArray"
 

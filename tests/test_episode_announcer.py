@@ -9,7 +9,7 @@ import pytest
 from recorder_robot import CAMERA, CONTRACT, EPISODE, start
 from ros_processes import REPOSITORY, RosEnvironment
 
-from il_nodes.bag import BagReader, find_bags
+from il_nodes.bags import BagReader, find_bags
 
 pytestmark = pytest.mark.ros
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from il_nodes.episode_window import EpisodeNames, EpisodeWindow
+from il_nodes.recorder.episode_window import EpisodeNames, EpisodeWindow
 
 
 def test_a_window_holds_what_is_stamped_in_it() -> None:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from ros_messages import CAMERA, ODOMETRY, image_cdr, make_contract, odometry_cdr
 
-from il_nodes.observation import ObservationAssembler
+from il_nodes.observation.assembler import ObservationAssembler
 from models.contract import Memory
 from models.data import Observation
 from models.episodes import HALT, POLICY, Episode, open_dataset, write_dataset

@@ -28,13 +28,13 @@ from recorded_drives import (
 )
 from ros_messages import command_cdr, make_contract, twist_cdr
 
-from il_nodes.bag import BagWriter
+from il_nodes.bags import BagWriter
 from models.contract import parse_contract
 from models.errors import RecordingError
 from sim.driving.track import Track
-from understudy.evaluation import evaluate, wilson_interval
-from understudy.trace_reader import read_frames, read_trace
-from understudy.traces import Trace, newest_at
+from understudy.evaluation.evaluation import evaluate, wilson_interval
+from understudy.evaluation.trace_reader import read_frames, read_trace
+from understudy.evaluation.traces import Trace, newest_at
 
 # Who drives each of twelve ticks: ten the policy, two the expert.
 DRIVERS = ("policy",) * 5 + ("expert",) * 2 + ("policy",) * 5
@@ -337,9 +337,8 @@ def test_newest_at_never_looks_into_the_future() -> None:
 
 def test_evaluation_loads_neither_ros_nor_torch_nor_pybullet() -> None:
     """Would catch an import that keeps a laptop without ROS from scoring its recordings."""
-    code = (
-        "import sys, understudy.evaluation; print(*({'rclpy', 'torch', 'pybullet', 'matplotlib'} & set(sys.modules)))"
-    )
+    code = "import sys, understudy.evaluation.evaluation\n"
+    code += "print(*({'rclpy', 'torch', 'pybullet', 'matplotlib'} & set(sys.modules)))"
     root = CONTRACT_PATH.parent.parent
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -17,7 +17,7 @@ from ros_processes import RosEnvironment
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from il_nodes.executor import LeanExecutor
+from il_nodes.ros.executor import LeanExecutor
 
 pytestmark = pytest.mark.ros
 

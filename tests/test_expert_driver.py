@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from il_nodes.expert_driver import ExpertDriver, yaw_from_quaternion
+from il_nodes.simulator.expert_driver import ExpertDriver, yaw_from_quaternion
 
 ANGLES = np.linspace(0.0, 2.0 * math.pi, 200, endpoint=False)
 CIRCLE = 15.0 * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
@@ -55,5 +55,5 @@ def test_yaw_from_quaternion(yaw: float) -> None:
 
 def test_the_expert_needs_no_pybullet() -> None:
     """Would catch an import that drags the physics engine into a node that only does geometry."""
-    code = "import sys, il_nodes.expert_driver; sys.exit('pybullet' in sys.modules or 'torch' in sys.modules)"
+    code = "import sys, il_nodes.simulator.expert_driver; sys.exit('pybullet' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.fault_gate_rig import GateRig, Published, check_commands
-from bench.fault_rig import Decided, rig_contract
-from bench.fault_rows import EXPERT, MODES, POLICY, RECORDING, Row, markdown
-from bench.faults import BEGIN, END, write_table
-from bench.faults_gate import MESSAGE_FAULTS, GateFault, Injected
-from bench.faults_gate_modes import bag_problems, finish_recording, read_counters, running_gate
-from bench.faults_gate_run import Tally, judge, run_plan
-from bench.faults_gate_world import CLOCK_FAULTS, WORLD_FAULTS
+from bench.faults.__main__ import BEGIN, END, write_table
+from bench.faults.gate_faults import MESSAGE_FAULTS, GateFault, Injected
+from bench.faults.gate_modes import bag_problems, finish_recording, read_counters, running_gate
+from bench.faults.gate_rig import GateRig, Published, check_commands
+from bench.faults.gate_run import Tally, judge, run_plan
+from bench.faults.gate_world import CLOCK_FAULTS, WORLD_FAULTS
+from bench.faults.rig import Decided, rig_contract
+from bench.faults.rows import EXPERT, MODES, POLICY, RECORDING, Row, markdown
 
 CONTRACT = rig_contract(50.0)
 BY_NAME = {fault.name: fault for fault in (*MESSAGE_FAULTS, *WORLD_FAULTS, *CLOCK_FAULTS)}

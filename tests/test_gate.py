@@ -14,9 +14,9 @@ from gated_robot import CONTRACT, CRUISE, NAMES, PERIOD_NS, REPOSITORY, Robot, c
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from il_nodes.decision import Driver, Reason
-from il_nodes.gate import Gate
-from il_nodes.trust import SETTLE_PROPOSALS
+from il_nodes.gate.decision import Driver, Reason
+from il_nodes.gate.gate import Gate
+from il_nodes.gate.trust import SETTLE_PROPOSALS
 from models.data import Action, Proposal
 from models.errors import ContractError
 
@@ -356,7 +356,7 @@ def test_hand_overs_to_the_expert_are_never_closer_than_the_dwell(probabilities:
 def test_the_gates_logic_loads_no_framework() -> None:
     """It runs beside the robot's driver: it needs neither torch nor ONNX Runtime, OpenCV or rclpy."""
     code = (
-        "import sys, il_nodes.gate, il_nodes.pacing\n"
+        "import sys, il_nodes.gate.gate, il_nodes.gate.pacing\n"
         "print([m for m in ('torch','onnxruntime','cv2','rclpy','pybullet') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)

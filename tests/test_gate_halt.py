@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from gated_robot import ARM, CRUISE, NAMES, Robot, contract, driven_by_policy
 
-from il_nodes.decision import Driver, Reason
-from il_nodes.limiter import CommandLimiter
+from il_nodes.gate.decision import Driver, Reason
+from il_nodes.gate.limiter import CommandLimiter
 from models.contract import Contract
 
 

@@ -154,8 +154,8 @@ def test_lock_step_decides_once_a_tick_and_alike_twice(ros_environment: RosEnvir
     from geometry_msgs.msg import TwistStamped
     from trajectory_msgs.msg import JointTrajectory
 
-    from il_nodes.qos import RELIABLE
-    from il_nodes.ros import ns_to_stamp, stamp_to_ns
+    from il_nodes.ros.qos import RELIABLE
+    from il_nodes.ros.stamps import ns_to_stamp, stamp_to_ns
     from tests.proposer import proposal_message
 
     ros = ros_environment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from il_nodes.decision import Driver, Reason
+from il_nodes.gate.decision import Driver, Reason
 
 PAGE = Path(__file__).parents[1] / "docs" / "gate.md"
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from gated_robot import NAMES, PERIOD_NS, Robot, driven_by_policy
 
-from il_nodes.decision import Driver, Reason
-from il_nodes.trust import SETTLE_PROPOSALS
+from il_nodes.gate.decision import Driver, Reason
+from il_nodes.gate.trust import SETTLE_PROPOSALS
 from models.data import Proposal
 
 SECOND = 20  # ticks; the silence limit is one second

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pytest
 from gated_robot import Robot, driven_by_policy
 
-from il_nodes.decision import Reason
-from il_nodes.gate_status import GateReport, decision_status
+from il_nodes.gate.decision import Reason
+from il_nodes.gate.status import GateReport, decision_status
 from models.errors import CodecError
 
 

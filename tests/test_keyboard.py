@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from terminal_process import OnTerminal
 
-from il_nodes.keyboard import Terminal
+from il_nodes.teleop.keyboard import Terminal
 from models.errors import DeploymentError
 
 CHILD = """
 import sys, time
-from il_nodes.keyboard import Terminal
+from il_nodes.teleop.keyboard import Terminal
 terminal = Terminal()
 terminal.note("ready")
 while not terminal.hung_up:

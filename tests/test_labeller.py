@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from gated_robot import CONTRACT, PERIOD_NS
 
-from il_nodes.labeller import Label, Labeller, Unlabelled
-from il_nodes.observation import ObservationAssembler
-from il_nodes.trigger_ticks import TriggerTicks
+from il_nodes.expert.labeller import Label, Labeller, Unlabelled
+from il_nodes.observation.assembler import ObservationAssembler
+from il_nodes.observation.trigger_ticks import TriggerTicks
 from models.data import Action
 from tests.ros_messages import CAMERA, ODOMETRY, image_cdr, make_contract, odometry_cdr
 

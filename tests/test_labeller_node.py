@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from ros_processes import REPOSITORY, RosEnvironment
 
-from il_nodes.bag import BagReader, find_bags
+from il_nodes.bags import BagReader, find_bags
 from il_nodes.codecs import decode_raw, header_stamp_ns
-from il_nodes.noise import NoiseInjector
+from il_nodes.expert.noise import NoiseInjector
 from models.contract import Contract, load_contract
 from models.data import Action
 from models.noise_file import load_noise
@@ -32,7 +32,7 @@ class Stage:
         from geometry_msgs.msg import TwistStamped
         from sensor_msgs.msg import Image
 
-        from il_nodes.qos import RELIABLE
+        from il_nodes.ros.qos import RELIABLE
 
         self.ros = ros
         self.node = ros.spawn_node("labeller", {"contract": str(CONTRACT), **params})
@@ -69,13 +69,13 @@ class Stage:
 
     @staticmethod
     def stamp(tick: float) -> Any:
-        from il_nodes.ros import ns_to_stamp
+        from il_nodes.ros.stamps import ns_to_stamp
 
         return ns_to_stamp(START_NS + round(tick * PERIOD_NS))
 
     def made(self) -> list[tuple[float, float]]:
         """(tick, speed) of every label so far."""
-        from il_nodes.ros import stamp_to_ns
+        from il_nodes.ros.stamps import stamp_to_ns
 
         return [((stamp_to_ns(m.header.stamp) - START_NS) / PERIOD_NS, m.twist.linear.x) for m in self.labels]
 

@@ -17,7 +17,7 @@ import yaml
 from ros_processes import REPOSITORY
 
 from models.errors import DeploymentError
-from understudy.stack_nodes import STACKS, StackNode, stack_nodes, with_values
+from understudy.stacks.nodes import STACKS, StackNode, stack_nodes, with_values
 
 LAUNCH = REPOSITORY / "launch"
 CONTRACT = REPOSITORY / "contracts" / "driving.yaml"

@@ -21,8 +21,10 @@ import sys
 from pathlib import Path
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
-from il_nodes.ros import UnderstudyNode, qos_profile, run_node
-from il_nodes.diagnostics import Status
+from il_nodes.ros.node import UnderstudyNode
+from il_nodes.ros.qos import qos_profile
+from il_nodes.ros.run import run_node
+from il_nodes.ros.diagnostics import Status
 from models.contract import Qos
 from models.errors import DeploymentError
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from gated_robot import CONTRACT, Robot, contract, driven_by_policy
 
-from il_nodes.decision import Driver, Reason
-from il_nodes.limiter import CommandLimiter, HaltRamp
+from il_nodes.gate.decision import Driver, Reason
+from il_nodes.gate.limiter import CommandLimiter, HaltRamp
 
 
 def test_a_large_step_is_rate_limited_without_blaming_the_policy() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ros_processes import REPOSITORY, RosEnvironment
 
-from il_nodes.bag import BagReader, find_bags
+from il_nodes.bags import BagReader, find_bags
 from il_nodes.codecs import header_stamp_ns
 
 pytestmark = [pytest.mark.ros, pytest.mark.sim]

@@ -10,7 +10,7 @@ import pytest
 from gated_robot import ARM, CONTRACT
 from ros_messages import joints_cdr
 
-from il_nodes.measured_positions import MeasuredPositions
+from il_nodes.gate.measured_positions import MeasuredPositions
 from models.errors import CodecError
 
 

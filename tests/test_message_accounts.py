@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from il_nodes.message_accounts import MessageAccounts, SequenceGaps, reasons
+from il_nodes.recorder.message_accounts import MessageAccounts, SequenceGaps, reasons
 
 CAMERA, STATE = "/camera", "/odom"
 

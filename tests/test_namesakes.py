@@ -7,7 +7,7 @@ import time
 import pytest
 from ros_processes import RosEnvironment
 
-from il_nodes.namesakes import GIVING_WAY_S
+from il_nodes.ros.namesakes import GIVING_WAY_S
 
 pytestmark = pytest.mark.ros
 

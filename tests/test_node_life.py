@@ -12,7 +12,8 @@ pytestmark = pytest.mark.ros
 
 FAILS_WHILE_IT_RUNS = """
 import sys
-from il_nodes.ros import UnderstudyNode, run_node
+from il_nodes.ros.node import UnderstudyNode
+from il_nodes.ros.run import run_node
 from models.errors import DeploymentError
 
 class Failing(UnderstudyNode):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gated_robot import CONTRACT, PERIOD_NS, REPOSITORY
 
-from il_nodes.noise import EpisodeNoise, NoiseInjector, Passing
+from il_nodes.expert.noise import EpisodeNoise, NoiseInjector, Passing
 from models.data import Action, FloatArray
 from models.noise_file import NoiseFile
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ros_processes import REPOSITORY, RosEnvironment
 
-from il_nodes.noise import EpisodeNoise
+from il_nodes.expert.noise import EpisodeNoise
 from models.contract import load_contract
 from models.noise_file import load_noise
 
@@ -35,7 +35,7 @@ class Stage:
         from geometry_msgs.msg import TwistStamped
         from std_msgs.msg import Header
 
-        from il_nodes.qos import LATCHED, RELIABLE
+        from il_nodes.ros.qos import LATCHED, RELIABLE
 
         self.ros = ros
         self.node = ros.spawn_node("noise", {"contract": str(CONTRACT), "file": str(file), **params})
@@ -57,7 +57,7 @@ class Stage:
         """Start an episode, and wait until the node has announced its noise."""
         from std_msgs.msg import Header
 
-        from il_nodes.ros import ns_to_stamp
+        from il_nodes.ros.stamps import ns_to_stamp
 
         before = len(self.injected)
         stamp = ns_to_stamp(START_NS + self.tick * PERIOD_NS - 1_000_000)
@@ -68,7 +68,7 @@ class Stage:
         """Commands at successive ticks; what is executed instead."""
         from geometry_msgs.msg import TwistStamped
 
-        from il_nodes.ros import ns_to_stamp, stamp_to_ns
+        from il_nodes.ros.stamps import ns_to_stamp, stamp_to_ns
 
         before = len(self.executed)
         for sent in range(1, count + 1):

@@ -9,7 +9,7 @@ import pytest
 from observed_robot import IMAGES, MS, STATE, Robot, image, odometry, shades, speeds, stamps
 from ros_messages import CAMERA, ODOMETRY, make_contract, state_source, twist_cdr
 
-from il_nodes.observation import ObservationAssembler
+from il_nodes.observation.assembler import ObservationAssembler
 from models.data import Observation
 from models.errors import CodecError, ObservationError
 

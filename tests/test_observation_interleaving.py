@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from ros_messages import CAMERA, ODOMETRY, image_cdr, make_contract, odometry_cdr, state_source
 
-from il_nodes.observation import ObservationAssembler
+from il_nodes.observation.assembler import ObservationAssembler
 from models.data import Observation
 
 MS = 1_000_000

@@ -15,7 +15,7 @@ from ros_messages import make_contract, state_source
 from ros_processes import REPOSITORY, RosEnvironment
 from wired_sensors import START_NS, LifecycleWalker, WiredSensors
 
-from il_nodes.stacked_messages import stacked_image, stacked_topics, stacked_vector
+from il_nodes.observation.stacked_messages import stacked_image, stacked_topics, stacked_vector
 from models.bundle.reading import inspect_bundle
 from models.contract import parse_contract
 from models.data import Observation

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from il_nodes.pacing import DEADLINE_PERIODS, Latencies, LockStepBarrier, Pauses, TickGrid
+from il_nodes.gate.pacing import DEADLINE_PERIODS, Latencies, LockStepBarrier, Pauses, TickGrid
 
 
 def commands_of(stamps_ms: list[float]) -> list[float]:

@@ -137,7 +137,7 @@ def test_simulated_time_that_pauses_or_is_reset(ros_environment: RosEnvironment)
     """FAULTS 28. Catches silence while the clock stands still, memory across a reset, old frames that are answered."""
     from rosgraph_msgs.msg import Clock
 
-    from il_nodes.ros import ns_to_stamp
+    from il_nodes.ros.stamps import ns_to_stamp
 
     sensors = PolicySensors(ros_environment, use_sim_time=True)
     clock = ros_environment.probe.create_publisher(Clock, "/clock", 10)

@@ -14,9 +14,9 @@ import pytest
 from models.errors import RecordingError, UnderstudyError
 from understudy.__main__ import run
 from understudy.console import Progress
-from understudy.drives import DriveSettings, drive, finished_episodes
-from understudy.ros_environment import repository_root
-from understudy.stacks import STACKS
+from understudy.environment.ros_environment import repository_root
+from understudy.stacks.drives import DriveSettings, drive, finished_episodes
+from understudy.stacks.running import STACKS
 
 DOCUMENTATION = repository_root() / "docs" / "command-line.md"
 DRIVING = str(repository_root() / "contracts" / "driving.yaml")

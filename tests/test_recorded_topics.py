@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ros_processes import REPOSITORY
 
-from il_nodes.recorded_topics import recorded_topics
+from il_nodes.recorder.topics import recorded_topics
 from models.contract import load_contract, parse_contract
 from models.errors import DeploymentError
 

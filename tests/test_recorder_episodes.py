@@ -11,8 +11,8 @@ import pytest
 from recorder_robot import CAMERA, ODOMETRY, Robot, start
 from ros_processes import RosEnvironment
 
-from il_nodes.bag import BagReader, find_bags
-from il_nodes.bag_files import MANIFEST, METADATA, Manifest
+from il_nodes.bags import BagReader, find_bags
+from il_nodes.bags.files import MANIFEST, METADATA, Manifest
 
 pytestmark = pytest.mark.ros
 

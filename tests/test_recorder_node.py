@@ -10,7 +10,7 @@ import pytest
 from recorder_robot import CAMERA, EPISODE, ODOMETRY, start
 from ros_processes import RosEnvironment
 
-from il_nodes.bag import BagReader, find_bags
+from il_nodes.bags import BagReader, find_bags
 
 pytestmark = pytest.mark.ros
 

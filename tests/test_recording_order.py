@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from il_nodes.recording_order import LockStepOrder, Stamped, StampGaps
+from il_nodes.recorder.ordering import LockStepOrder, Stamped, StampGaps
 
 TOPICS = ("/a", "/b", "/c")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from ros_messages import COMMAND, ODOMETRY, TOPIC_TYPES, command_cdr, make_contract
 
-from il_nodes.bag import BagReader, BagWriter, find_bags
-from il_nodes.recording_order import Stamped
-from il_nodes.recording_thread import BagSink, RecordingEvent, RecordingThread
+from il_nodes.bags import BagReader, BagWriter, find_bags
+from il_nodes.recorder.ordering import Stamped
+from il_nodes.recorder.thread import BagSink, RecordingEvent, RecordingThread
 
 MESSAGE = Stamped(1_000_000_000, COMMAND, command_cdr(1_000_000_000, 1.0, 0.0))
 

@@ -101,7 +101,7 @@ def test_an_episode_is_its_ticks_pictures_and_commands(shown: ShownEpisode) -> N
 
 def test_ticks_are_the_rows_of_the_dataset(workspace: Path, shown: ShownEpisode, tmp_path: Path) -> None:
     """Catches labels whose stamps no dataset row has."""
-    from il_nodes.dataset_builder import build_dataset
+    from il_nodes.dataset.builder import build_dataset
     from models.episodes import open_dataset
 
     build_dataset([workspace / "recordings" / "first"], tmp_path / "set")
@@ -122,8 +122,8 @@ def test_without_a_camera_or_with_another_one_it_says_so(workspace: Path, tmp_pa
 
 def test_ticks_are_the_rows_also_where_receipt_counts(tmp_path: Path) -> None:
     """Catches an hour of labels, none of which meets a tick, because the contract does not go by the stamps."""
-    from il_nodes.bag import BagWriter
-    from il_nodes.dataset_builder import build_dataset
+    from il_nodes.bags import BagWriter
+    from il_nodes.dataset.builder import build_dataset
     from models.contract import parse_contract
     from models.episodes import open_dataset
 

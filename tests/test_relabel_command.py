@@ -19,9 +19,9 @@ from recorded_drives import PERIOD_NS, drive, write_bag
 from models.errors import DatasetError
 from models.label_file import read_labels
 from understudy.__main__ import run
+from understudy.environment.ros_environment import repository_root
 from understudy.relabel.episode import ShownEpisode, open_episode
 from understudy.relabel.session import LabelSession
-from understudy.ros_environment import repository_root
 
 TICKS = 20
 
@@ -124,7 +124,7 @@ def test_a_dataset_takes_these_labels_on_these_ticks_alone(
     workspace: Path, shown: ShownEpisode, tmp_path: Path
 ) -> None:
     """Catches labels that nobody trains on, and labels of another recording that somebody does."""
-    from il_nodes.dataset_builder import build_dataset
+    from il_nodes.dataset.builder import build_dataset
     from models.episodes import open_dataset
     from models.label_file import write_labels
 

@@ -17,11 +17,11 @@ from geometry_msgs.msg import TwistStamped
 from ros_processes import REPOSITORY, RosEnvironment
 from std_srvs.srv import Trigger
 
-from il_nodes.bag import BagReader
+from il_nodes.bags import BagReader
 from understudy.__main__ import run
-from understudy.domains import reserve_domain
-from understudy.drives import finished_episodes
-from understudy.shared_memory import find_leftovers, remove_leftovers
+from understudy.environment.domains import reserve_domain
+from understudy.environment.shared_memory import find_leftovers, remove_leftovers
+from understudy.stacks.drives import finished_episodes
 
 CONTRACT = REPOSITORY / "contracts" / "driving.yaml"
 PARAMS = REPOSITORY / "launch" / "params"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from ros_processes import REPOSITORY, RosEnvironment
 
-from il_nodes.bag import BagReader, find_bags
-from il_nodes.observation import ObservationAssembler
+from il_nodes.bags import BagReader, find_bags
+from il_nodes.observation.assembler import ObservationAssembler
 from models.contract import Contract, load_contract
 from models.errors import DeploymentError
 from understudy.__main__ import run
@@ -83,7 +83,7 @@ def _drive_and_record(ros: RosEnvironment, path: Path, contract: Contract, bags:
     from geometry_msgs.msg import Twist
     from std_srvs.srv import Trigger
 
-    from il_nodes.qos import RELIABLE
+    from il_nodes.ros.qos import RELIABLE
 
     ros.spawn_node("gate", {"contract": str(path), "enable_control": True})
     ros.spawn_node("recorder", {"contract": str(path), "directory": str(bags), "auto": False})

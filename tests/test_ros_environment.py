@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from understudy.ros_environment import drop_foreign_ros_libraries, node_environment
+from understudy.environment.ros_environment import drop_foreign_ros_libraries, node_environment
 
 
 def test_another_environments_ros_libraries_do_not_reach_a_node() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from exported_bundles import export_small
 
-from il_nodes.running_policy import RunningPolicy
+from il_nodes.policy.running_policy import RunningPolicy
 from models.chunks import TemporalEnsemble
 from models.data import Observation, Proposal
 from models.errors import ObservationError

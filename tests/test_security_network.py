@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ros_processes import REPOSITORY, RosEnvironment
 
-from understudy.domains import FIRST_PORT, PORTS_PER_DOMAIN
+from understudy.environment.domains import FIRST_PORT, PORTS_PER_DOMAIN
 
 
 def bound_ports(domain: int) -> set[int]:
@@ -53,7 +53,7 @@ def test_a_node_is_announced_to_the_network_only_on_request(
 
 def test_a_node_that_is_started_by_hand_stays_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Would catch a setting that only the supervisor makes, and one that overrules the robot's owner."""
-    from il_nodes.middleware import PROFILE, prepare_environment
+    from il_nodes.ros.middleware import PROFILE, prepare_environment
 
     for name in ("ROS_AUTOMATIC_DISCOVERY_RANGE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
         monkeypatch.setenv(name, "")

@@ -17,8 +17,8 @@ from ros_processes import REPOSITORY, RosEnvironment
 from models.bundle.reading import inspect_bundle
 from models.contract import Contract, load_contract, parse_contract
 from understudy.__main__ import run
-from understudy.params_file import ParamsFile
 from understudy.security_policy import Enclave, enclaves, policy_xml
+from understudy.stacks.params_file import ParamsFile
 
 DRIVING = REPOSITORY / "contracts" / "driving.yaml"
 EVERY_FEATURE = REPOSITORY / "tests" / "data" / "contracts" / "every_feature.yaml"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from ros_messages import CAMERA, ODOMETRY, image_cdr, odometry_cdr
 
-from il_nodes.lock_step_ticks import LockStepTicks
-from il_nodes.sensor_checks import SensorChecks, is_saturated
+from il_nodes.observation.lock_step_ticks import LockStepTicks
+from il_nodes.observation.sensor_checks import SensorChecks, is_saturated
 from models.contract import Contract, parse_contract
 from models.data import Observation
 from models.errors import DeploymentError

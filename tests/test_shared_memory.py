@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy import domains, shared_memory
+from understudy.environment import domains, shared_memory
 
 #: Starts fast: a bare interpreter without the packages of this environment.
 PYTHON = (sys.executable, "-I", "-S", "-c")

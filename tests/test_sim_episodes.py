@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from il_nodes.sim_episodes import EpisodePlan
+from il_nodes.simulator.episodes import EpisodePlan
 from models.errors import SimulationError
 from sim.driving.metrics import DrivingStatus
 

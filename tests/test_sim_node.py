@@ -109,7 +109,7 @@ def test_a_second_node_of_a_name_is_refused(ros_environment: RosEnvironment) -> 
     """Would catch two experts that drive one car because somebody forgot a run in another terminal."""
     from diagnostic_msgs.msg import DiagnosticArray
 
-    from il_nodes.namesakes import YOUNG_S
+    from il_nodes.ros.namesakes import YOUNG_S
 
     ros = ros_environment
     diagnostics = ros.collect("/diagnostics", DiagnosticArray)

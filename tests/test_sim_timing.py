@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from il_nodes.sim_timing import CommandInput, LatencyMeter, LockStep, TickClock
+from il_nodes.simulator.timing import CommandInput, LatencyMeter, LockStep, TickClock
 
 
 def test_ticks_start_at_one_second_and_do_not_drift() -> None:

@@ -9,11 +9,11 @@ import pytest
 
 from models.errors import DeploymentError, RecordingError
 from understudy.console import Progress
-from understudy.drives import DriveSettings, drive
-from understudy.ros_environment import repository_root
-from understudy.stack_nodes import DEVICES, EXPERTS, STACKS, StackNode, stack_nodes, with_values
-from understudy.stack_options import SIMULATED, StackOptions
-from understudy.stacks import StackRun, node_command
+from understudy.environment.ros_environment import repository_root
+from understudy.stacks.drives import DriveSettings, drive
+from understudy.stacks.nodes import DEVICES, EXPERTS, STACKS, StackNode, stack_nodes, with_values
+from understudy.stacks.options import SIMULATED, StackOptions
+from understudy.stacks.running import StackRun, node_command
 
 CONTRACT = repository_root() / "contracts" / "driving.yaml"
 EXPERT = ["/expert/cmd_vel"]
@@ -172,7 +172,7 @@ def test_a_person_may_discard_an_episode_or_quit(
             (tmp_path / f"episode-{number}").mkdir()
             (tmp_path / f"episode-{number}" / "manifest.json").touch()
 
-    monkeypatch.setattr("understudy.drives.run_stack", run)
+    monkeypatch.setattr("understudy.stacks.drives.run_stack", run)
 
     def made() -> int:
         options = StackOptions(expert=expert)
@@ -191,7 +191,7 @@ def test_the_policy_may_be_kept_waiting_in_the_simulated_car_too(
 ) -> None:
     """Would catch ``--no-enable-policy`` that the drive's own parameters take back."""
     runs: list[StackRun] = []
-    monkeypatch.setattr("understudy.drives.run_stack", lambda run, show: runs.append(run))
+    monkeypatch.setattr("understudy.stacks.drives.run_stack", lambda run, show: runs.append(run))
     with pytest.raises(RecordingError):
         drive(
             *(DriveSettings(tracks=(1,)), tmp_path, tmp_path, Progress()),
@@ -216,7 +216,7 @@ def test_a_command_line_carries_everything(tmp_path: Path) -> None:
 def test_the_overrides_of_a_simulated_drive_are_what_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Would catch a parameter of the demo that an option of somebody else's robot has changed."""
     runs: list[StackRun] = []
-    monkeypatch.setattr("understudy.drives.run_stack", lambda run, show: runs.append(run))
+    monkeypatch.setattr("understudy.stacks.drives.run_stack", lambda run, show: runs.append(run))
     settings = DriveSettings(tracks=(1, 2), lock_step=True)
     for bundle in (None, tmp_path / "policy.onnx"):
         with pytest.raises(Exception, match="fewer episodes"):

@@ -11,13 +11,13 @@ from ros_processes import RosEnvironment
 
 from models.errors import DeploymentError
 from understudy.console import Console
-from understudy.params_file import ParamsFile
-from understudy.robot_runs import RobotRun, decided
-from understudy.ros_environment import node_environment, repository_root
-from understudy.ros_security import require_usable_security
-from understudy.stack_nodes import StackNode
-from understudy.stack_options import StackOptions
-from understudy.stacks import StackRun, default_params_file, node_command, run_stack
+from understudy.environment.ros_environment import node_environment, repository_root
+from understudy.environment.ros_security import require_usable_security
+from understudy.stacks.nodes import StackNode
+from understudy.stacks.options import StackOptions
+from understudy.stacks.params_file import ParamsFile
+from understudy.stacks.robot_runs import RobotRun, decided
+from understudy.stacks.running import StackRun, default_params_file, node_command, run_stack
 from understudy.workspace import Workspace
 
 CONTRACT = repository_root() / "contracts" / "driving.yaml"
@@ -104,7 +104,7 @@ def test_the_gate_does_what_was_announced(
     path = tmp_path / "params.yaml"
     path.write_text(text)
     runs: list[StackRun] = []
-    monkeypatch.setattr("understudy.robot_runs.run_stack", lambda run, show, lost: runs.append(run))
+    monkeypatch.setattr("understudy.stacks.robot_runs.run_stack", lambda run, show, lost: runs.append(run))
     said: list[str] = []
     monkeypatch.setattr(Console, "say", lambda self, line: said.append(line))
     options = StackOptions(sim=False, expert="external")
@@ -191,7 +191,7 @@ def test_security_that_the_wheels_do_not_have_is_explained(tmp_path: Path, monke
 
 
 def test_security_without_a_keystore_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("understudy.ros_security._wheels_version", lambda: "")
+    monkeypatch.setattr("understudy.environment.ros_security._wheels_version", lambda: "")
     environment = {"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_KEYSTORE": str(tmp_path)}
     with pytest.raises(DeploymentError, match="no keystore"):
         require_usable_security(environment)

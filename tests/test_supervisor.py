@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from models.errors import DeploymentError
-from understudy.ros_environment import repository_root
-from understudy.supervisor import ProcessSpec, Supervisor, last_lines
+from understudy.environment.ros_environment import repository_root
+from understudy.stacks.supervisor import ProcessSpec, Supervisor, last_lines
 
 # Isolated from the ROS wheels' start-up hook, so that the processes of these tests start in 20 ms.
 PYTHON = (sys.executable, "-I", "-S", "-c")
@@ -204,7 +204,7 @@ def outer(tmp_path: Path) -> Iterator[Callable[..., "tuple[subprocess.Popen[str]
         script = f"""
 import os, sys
 from pathlib import Path
-from understudy.supervisor import ProcessSpec, Supervisor, Terminated
+from understudy.stacks.supervisor import ProcessSpec, Supervisor, Terminated
 specs = [ProcessSpec(n, ({sys.executable!r}, "-I", "-S", "-c", code), stop_rank=r, interrupt_s=30.0)
          for n, r, code in (("gate", 0, {gate!r}), ("sim", 2, {node!r}))]
 try:

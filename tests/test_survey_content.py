@@ -9,7 +9,7 @@ from ros_messages import command_cdr, image_cdr, make_source, odometry_cdr, twis
 
 from il_nodes.codecs import CODECS
 from il_nodes.codecs.canonical import typestore
-from il_nodes.survey_content import jpeg_size, png_size, read_content, read_values
+from il_nodes.survey.content import jpeg_size, png_size, read_content, read_values
 from models.errors import CodecError
 
 STAMP_NS = 5 * 10**9

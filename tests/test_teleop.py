@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from teleop_robots import ARM, CAR
 
-from il_nodes.teleop import CommandShaper, Dimension, Mode, dimensions, per_dimension, wish
+from il_nodes.teleop.shaping import CommandShaper, Dimension, Mode, dimensions, per_dimension, wish
 from models.contract import Contract
 from models.errors import ContractError, DeploymentError
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from il_nodes.teleop import State
-from il_nodes.teleop_buttons import ButtonEdges, Press
-from il_nodes.teleop_joy import JoyAxis, JoyDriver, JoyMapping, JoyPair, joy_mapping
+from il_nodes.teleop.buttons import ButtonEdges, Press
+from il_nodes.teleop.joy import JoyAxis, JoyDriver, JoyMapping, JoyPair, joy_mapping
+from il_nodes.teleop.shaping import State
 from models.errors import CodecError, DeploymentError
 
 NAMES = ("speed", "turn")

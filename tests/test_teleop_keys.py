@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from il_nodes.teleop import State
-from il_nodes.teleop_keys import HELP, KEY_PRESSES, KeyDecoder, KeyDriver, KeyTiming
+from il_nodes.teleop.keys import HELP, KEY_PRESSES, KeyDecoder, KeyDriver, KeyTiming
+from il_nodes.teleop.shaping import State
 
 TIMING = KeyTiming(first_hold_s=0.4, hold_s=0.15, ramp_s=1.0, decay_s=0.5)
 TICK_S = 0.05

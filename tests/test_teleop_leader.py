@@ -11,8 +11,8 @@ import pytest
 from ros_messages import serialize
 from teleop_robots import ARM, CAR
 
-from il_nodes.action_channels import ActionChannels
-from il_nodes.teleop_leader import Leader, leader_sources
+from il_nodes.codecs.action_channels import ActionChannels
+from il_nodes.teleop.leader import Leader, leader_sources
 from models.contract import Contract
 from models.errors import CodecError, DeploymentError
 

@@ -38,7 +38,7 @@ class Pad:
         from sensor_msgs.msg import Joy
         from trajectory_msgs.msg import JointTrajectory
 
-        from il_nodes.qos import RELIABLE
+        from il_nodes.ros.qos import RELIABLE
 
         self.ros = ros
         self.commands: list[Any] = ros.collect("/expert/cmd_vel", TwistStamped)
@@ -232,7 +232,7 @@ def test_a_leader_is_passed_on_under_its_own_stamp(ros_environment: RosEnvironme
     from lifecycle_msgs.msg import Transition
     from lifecycle_msgs.srv import ChangeState
 
-    from il_nodes.ros import ns_to_stamp
+    from il_nodes.ros.stamps import ns_to_stamp
 
     ros = ros_environment
     pad = Pad(ros)

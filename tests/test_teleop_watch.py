@@ -7,10 +7,10 @@ import pytest
 from ros_messages import serialize
 from teleop_robots import ARM, CAR
 
-from il_nodes.action_channels import ActionChannels
-from il_nodes.teleop import State
-from il_nodes.teleop_status import Rate, TeleopView, input_status, status_line
-from il_nodes.teleop_watch import ExecutedCommand, GateWatch, MeasuredPositions, RecorderWatch
+from il_nodes.codecs.action_channels import ActionChannels
+from il_nodes.teleop.shaping import State
+from il_nodes.teleop.status import Rate, TeleopView, input_status, status_line
+from il_nodes.teleop.watch import ExecutedCommand, GateWatch, MeasuredPositions, RecorderWatch
 
 
 def test_an_old_decision_says_nothing() -> None:

@@ -16,8 +16,8 @@ import pytest
 from test_supervisor import OBEDIENT, PYTHON, supervisor, wait_until
 
 from models.errors import DeploymentError
-from understudy.ros_environment import repository_root
-from understudy.supervisor import ProcessSpec
+from understudy.environment.ros_environment import repository_root
+from understudy.stacks.supervisor import ProcessSpec
 
 # Reads single keys as a teleoperator's node does, shows them, and says on stderr what belongs in a log.
 KEYS = """
@@ -43,7 +43,7 @@ class Shell:
         script = f"""
 import os, sys
 from pathlib import Path
-from understudy.supervisor import ProcessSpec, Supervisor, Terminated
+from understudy.stacks.supervisor import ProcessSpec, Supervisor, Terminated
 python = ({sys.executable!r}, "-I", "-S", "-c")
 specs = [ProcessSpec("gate", (*python, {OBEDIENT!r}), stop_rank=0),
          ProcessSpec("teleop", (*python, {program!r}), ends_run=True, terminal=True)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from il_nodes.observed_tick import ObservedTick
-from il_nodes.tick_answers import TickAnswers
+from il_nodes.observation.observed_tick import ObservedTick
+from il_nodes.policy.tick_answers import TickAnswers
 
 PERIOD_S, MAX_AGE_S = 0.05, 0.15
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from ros_messages import command_cdr, image_cdr, odometry_cdr, twist_cdr
 
-from il_nodes import topic_meter
-from il_nodes.survey_report import SurveyReport, TopicReport, survey_from_json, survey_to_json
-from il_nodes.topic_meter import Arrival, TopicMeter
+from il_nodes.survey import topic_meter
+from il_nodes.survey.report import SurveyReport, TopicReport, survey_from_json, survey_to_json
+from il_nodes.survey.topic_meter import Arrival, TopicMeter
 
 WALL_NS = 1_700_000_000 * 10**9
 PERIOD_NS = 50_000_000

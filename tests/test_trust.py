@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from gated_robot import CONTRACT, CRUISE, NAMES, PERIOD_NS, Robot, contract, driven_by_policy
 
-from il_nodes.decision import Driver, Reason
-from il_nodes.trust import SETTLE_PROPOSALS, Received
-from il_nodes.unsafe_monitor import UnsafeMonitor, accepted_threshold
+from il_nodes.gate.decision import Driver, Reason
+from il_nodes.gate.trust import SETTLE_PROPOSALS, Received
+from il_nodes.gate.unsafe_monitor import UnsafeMonitor, accepted_threshold
 from models.data import Proposal
 from models.errors import DeploymentError
 

@@ -10,9 +10,11 @@ import pytest
 import typer.main
 import yaml
 
-from understudy import contract_draft, doctor_contract, doctor_streams
 from understudy.commands import build_app
 from understudy.console import Console
+from understudy.doctor import contract as doctor_contract
+from understudy.doctor import streams as doctor_streams
+from understudy.drafting import draft as contract_draft
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "your-robot.md").read_text()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ros_messages import image_cdr, odometry_cdr
 from ros_processes import RosEnvironment
 
-from il_nodes.observation import ObservationAssembler
+from il_nodes.observation.assembler import ObservationAssembler
 from models.contract import Contract
 from models.data import Observation
 from models.errors import ObservationError
@@ -33,7 +33,7 @@ class WiredSensors:
         from sensor_msgs.msg import Image
         from std_msgs.msg import Header
 
-        from il_nodes.qos import LATCHED, RELIABLE
+        from il_nodes.ros.qos import LATCHED, RELIABLE
 
         self.ros = ros
         self.contract_path: Path = ros.directory / "contract.yaml"
@@ -60,7 +60,7 @@ class WiredSensors:
         """An episode begins behind the newest tick, live and offline."""
         from std_msgs.msg import Header
 
-        from il_nodes.ros import ns_to_stamp
+        from il_nodes.ros.stamps import ns_to_stamp
 
         self.episodes.publish(Header(stamp=ns_to_stamp(self.stamp_ns + 1), frame_id=episode_id))
         self.assembler.start_episode(episode_id, self.stamp_ns + 1)

@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> int:
 
     from models.errors import UnderstudyError
     from understudy.commands import build_app
-    from understudy.supervisor import Terminated
+    from understudy.stacks.supervisor import Terminated
 
     words, json_mode = _take_json_flag(arguments)
     console = Console(json_mode)
@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _explain(error: Exception, console: Console) -> int:
-    from understudy.machine_limits import explain_system_error
+    from understudy.environment.machine_limits import explain_system_error
 
     if _is_usage_error(error):
         return _explain_usage(error, console)
@@ -95,7 +95,7 @@ def _make_streams_usable() -> None:
 
 def _end_in_order() -> None:
     """SIGTERM and SIGHUP, too, end a command through its clean-up and with its JSON; ``nohup`` stays what it is."""
-    from understudy.supervisor import Terminated
+    from understudy.stacks.supervisor import Terminated
 
     def terminate(number: int, _frame: FrameType | None) -> None:
         raise Terminated(number)

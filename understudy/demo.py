@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from understudy.console import Console
-from understudy.drives import DriveSettings
 from understudy.report.inputs import Goals, Stage
-from understudy.stacks import default_params_file
+from understudy.stacks.drives import DriveSettings
+from understudy.stacks.running import default_params_file
 from understudy.stages import Facts, Stages
 from understudy.workspace import Workspace, code_fingerprint, fingerprint
 
 if TYPE_CHECKING:
-    from understudy.goals import Verdict
+    from understudy.evaluation.goals import Verdict
 
 __all__ = ["DemoResult", "DemoSettings", "run_demo"]
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from models.contract import Contract
-from understudy.drives import finished_episodes
-from understudy.goals import Verdict
+from understudy.evaluation.goals import Verdict
+from understudy.evaluation.trace_reader import read_trace
+from understudy.evaluation.traces import Trace
 from understudy.report.inputs import ReportInputs, SafetyScore, Stage, TrainingHistory
-from understudy.trace_reader import read_trace
-from understudy.traces import Trace
+from understudy.stacks.drives import finished_episodes
 from understudy.workspace import Workspace
 
 __all__ = ["gather"]

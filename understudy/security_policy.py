@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
-from il_nodes.measured_positions import MeasuredPositions
-from il_nodes.recorded_topics import recorded_topics
-from il_nodes.stacked_messages import stacked_topics
+from il_nodes.gate.measured_positions import MeasuredPositions
+from il_nodes.observation.stacked_messages import stacked_topics
+from il_nodes.recorder.topics import recorded_topics
 from models.contract import Contract
 
 __all__ = ["Enclave", "enclaves", "policy_xml"]

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 
 from models.errors import DatasetError, RecordingError, TrainingError, UnderstudyError
 from understudy.console import Console, counted
-from understudy.drives import DriveSettings, drive, finished_episodes
-from understudy.ros_environment import shared_folder
-from understudy.stack_options import SIMULATED, StackOptions
-from understudy.stacks import default_params_file, require_params_file
+from understudy.environment.ros_environment import shared_folder
+from understudy.stacks.drives import DriveSettings, drive, finished_episodes
+from understudy.stacks.options import SIMULATED, StackOptions
+from understudy.stacks.running import default_params_file, require_params_file
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
     from models.bundle import Bundle
     from models.contract import Contract
     from models.learners import BehavioralCloningConfig, EpochRecord
-    from understudy.goals import Verdict
+    from understudy.evaluation.goals import Verdict
     from understudy.report import Goals, Stage
 
 __all__ = ["Facts", "Stages", "default_contract", "write_driver"]
@@ -120,7 +120,7 @@ class Stages:
 
     def require_bags(self, folder: Path | None = None) -> list[Path]:
         """What a dataset can be built of; unfinished ones too: the builder leaves them out, and says so."""
-        from il_nodes.bag import find_bags
+        from il_nodes.bags import find_bags
 
         folder = self.require_recordings(folder)
         bags = find_bags(folder, include_partial=True)
@@ -140,7 +140,7 @@ class Stages:
 
         One that was built of recordings elsewhere, or whose recordings are all gone, stays as it is.
         """
-        from il_nodes.bag import find_bags
+        from il_nodes.bags import find_bags
 
         if not self.workspace.dataset.is_dir():
             self.build()
@@ -164,7 +164,7 @@ class Stages:
         self._build(self.workspace.recordings, bags, contract)
 
     def _build(self, folder: Path, bags: Sequence[Path], contract: Contract | None) -> Facts:
-        from il_nodes.dataset_builder import build_dataset
+        from il_nodes.dataset.builder import build_dataset
 
         sources = {
             "folder": _OWN_RECORDINGS if _same(folder, self.workspace.recordings) else str(folder),
@@ -321,8 +321,8 @@ class Stages:
         Args:
             goals: what the scores are held against; None takes those of the last evaluation.
         """
-        from understudy.evaluation import evaluate
-        from understudy.goals import Verdict, read_goals, write_goals
+        from understudy.evaluation.evaluation import evaluate
+        from understudy.evaluation.goals import Verdict, read_goals, write_goals
 
         bags = self.require_deployment()
         goals = read_goals(self.workspace.goals) if goals is None else goals

@@ -11,11 +11,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from il_nodes.survey_report import SurveyReport, survey_from_json
+from il_nodes.survey.report import SurveyReport, survey_from_json
 from models.errors import DeploymentError
 from understudy.console import Progress
-from understudy.domains import LAST_DOMAIN, domain_ports_in_use
-from understudy.ros_environment import node_environment
+from understudy.environment.domains import LAST_DOMAIN, domain_ports_in_use
+from understudy.environment.ros_environment import node_environment
 
 __all__ = ["elsewhere", "shell_domain", "survey_robot", "where"]
 
@@ -65,7 +65,7 @@ def survey_robot(
     Raises:
         DeploymentError: it could not be looked at.
     """
-    command = [sys.executable, "-m", "il_nodes.robot_survey", "--seconds", str(seconds)]
+    command = [sys.executable, "-m", "il_nodes.survey.robot_survey", "--seconds", str(seconds)]
     if contract is not None:
         command += ["--contract", str(contract.absolute())]
     if only:

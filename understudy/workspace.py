@@ -14,7 +14,7 @@ from pathlib import Path
 
 from models.errors import UnderstudyError
 from understudy.console import jsonable
-from understudy.ros_environment import repository_root
+from understudy.environment.ros_environment import repository_root
 
 __all__ = ["DEFAULT_WORKSPACE", "Workspace", "code_fingerprint", "fingerprint"]
 

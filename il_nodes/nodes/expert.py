@@ -12,10 +12,12 @@ from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry, Path
 from std_msgs.msg import Header
 
-from il_nodes.diagnostics import Status
-from il_nodes.expert_driver import ExpertDriver, yaw_from_quaternion
-from il_nodes.qos import LATCHED, RELIABLE
-from il_nodes.ros import UnderstudyNode, run_node, stamp_to_ns
+from il_nodes.ros.diagnostics import Status
+from il_nodes.ros.node import UnderstudyNode
+from il_nodes.ros.qos import LATCHED, RELIABLE
+from il_nodes.ros.run import run_node
+from il_nodes.ros.stamps import stamp_to_ns
+from il_nodes.simulator.expert_driver import ExpertDriver, yaw_from_quaternion
 from sim.driving.expert import ExpertConfig
 
 __all__ = ["ExpertNode", "main"]

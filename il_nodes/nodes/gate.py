@@ -22,19 +22,21 @@ from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
-from il_nodes.action_channels import ActionChannels
 from il_nodes.codecs import decode_proposal, header_stamp_ns, import_message_class
-from il_nodes.command_guard import CommandGuard
-from il_nodes.connections import Connections
-from il_nodes.decision import Decision, Driver, Reason
-from il_nodes.diagnostics import diagnostic_array
-from il_nodes.gate import Gate
-from il_nodes.gate_parameters import GateParameters
-from il_nodes.gate_status import GateReport, decision_status
-from il_nodes.measured_positions import MeasuredPositions
-from il_nodes.pacing import DEADLINE_PERIODS, LockStepBarrier, Pauses, TickGrid
-from il_nodes.qos import LATCHED, RELIABLE
-from il_nodes.ros import SHUTDOWN_TIMEOUT_S, UnderstudyNode, ns_to_stamp, qos_profile, run_node, stamp_to_ns
+from il_nodes.codecs.action_channels import ActionChannels
+from il_nodes.gate.command_guard import CommandGuard
+from il_nodes.gate.decision import Decision, Driver, Reason
+from il_nodes.gate.gate import Gate
+from il_nodes.gate.measured_positions import MeasuredPositions
+from il_nodes.gate.pacing import DEADLINE_PERIODS, LockStepBarrier, Pauses, TickGrid
+from il_nodes.gate.parameters import GateParameters
+from il_nodes.gate.status import GateReport, decision_status
+from il_nodes.ros.connections import Connections
+from il_nodes.ros.diagnostics import diagnostic_array
+from il_nodes.ros.node import UnderstudyNode
+from il_nodes.ros.qos import LATCHED, RELIABLE, qos_profile
+from il_nodes.ros.run import SHUTDOWN_TIMEOUT_S, run_node
+from il_nodes.ros.stamps import ns_to_stamp, stamp_to_ns
 from models.contract import load_contract
 from models.data import Action, Proposal
 from models.errors import CodecError
@@ -48,7 +50,7 @@ FLUSH_S = 0.2
 
 
 class GateNode(UnderstudyNode):
-    """Topics, timers and services around :class:`il_nodes.gate.Gate`."""
+    """Topics, timers and services around :class:`il_nodes.gate.gate.Gate`."""
 
     def __init__(self) -> None:
         super().__init__("gate")

@@ -16,16 +16,18 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from std_msgs.msg import Header
 
-from il_nodes.action_channels import ActionChannels
 from il_nodes.codecs import codec_for, header_stamp_ns, import_message_class
-from il_nodes.diagnostics import Status
-from il_nodes.expert_topics import advertise_behind, subscribe_to_expert
-from il_nodes.heard_decision import decided_driver
-from il_nodes.labeller import Label, Labeller
-from il_nodes.pacing import Latencies
-from il_nodes.qos import LATCHED, RELIABLE
-from il_nodes.recorded_topics import DECISION_TOPIC, LABEL_PREFIX
-from il_nodes.ros import UnderstudyNode, qos_profile, run_node, stamp_to_ns
+from il_nodes.codecs.action_channels import ActionChannels
+from il_nodes.expert.labeller import Label, Labeller
+from il_nodes.expert.topics import advertise_behind, subscribe_to_expert
+from il_nodes.gate.heard_decision import decided_driver
+from il_nodes.gate.pacing import Latencies
+from il_nodes.recorder.topics import DECISION_TOPIC, LABEL_PREFIX
+from il_nodes.ros.diagnostics import Status
+from il_nodes.ros.node import UnderstudyNode
+from il_nodes.ros.qos import LATCHED, RELIABLE, qos_profile
+from il_nodes.ros.run import run_node
+from il_nodes.ros.stamps import stamp_to_ns
 from models.contract import load_contract
 from models.errors import CodecError, DeploymentError
 
@@ -36,7 +38,7 @@ POLL_S = 0.02
 
 
 class LabellerNode(UnderstudyNode):
-    """Topics around :class:`il_nodes.labeller.Labeller`."""
+    """Topics around :class:`il_nodes.expert.labeller.Labeller`."""
 
     def __init__(self) -> None:
         super().__init__("labeller")

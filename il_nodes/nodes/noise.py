@@ -18,16 +18,17 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from std_msgs.msg import Header
 
-from il_nodes.action_channels import ActionChannels
-from il_nodes.diagnostics import Status, diagnostic_array
-from il_nodes.expert_topics import advertise_behind, subscribe_to_expert
-from il_nodes.heard_decision import decided_driver
-from il_nodes.node import UNKNOWN_NODE
-from il_nodes.noise import NoiseInjector
-from il_nodes.pacing import Latencies
-from il_nodes.qos import LATCHED, RELIABLE
-from il_nodes.recorded_topics import DECISION_TOPIC, NOISE_PREFIX
-from il_nodes.ros import UnderstudyNode, run_node, stamp_to_ns
+from il_nodes.codecs.action_channels import ActionChannels
+from il_nodes.expert.noise import NoiseInjector
+from il_nodes.expert.topics import advertise_behind, subscribe_to_expert
+from il_nodes.gate.heard_decision import decided_driver
+from il_nodes.gate.pacing import Latencies
+from il_nodes.recorder.topics import DECISION_TOPIC, NOISE_PREFIX
+from il_nodes.ros.diagnostics import Status, diagnostic_array
+from il_nodes.ros.node import UNKNOWN_NODE, UnderstudyNode
+from il_nodes.ros.qos import LATCHED, RELIABLE
+from il_nodes.ros.run import run_node
+from il_nodes.ros.stamps import stamp_to_ns
 from models.contract import load_contract
 from models.data import Action
 from models.errors import CodecError, DeploymentError
@@ -43,7 +44,7 @@ REFUSE_S = 3.0
 
 
 class NoiseNode(UnderstudyNode):
-    """Topics and the look-out for policies around :class:`il_nodes.noise.NoiseInjector`."""
+    """Topics and the look-out for policies around :class:`il_nodes.expert.noise.NoiseInjector`."""
 
     def __init__(self) -> None:
         super().__init__("noise")

@@ -14,12 +14,14 @@ from typing import Any
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 
-from il_nodes.diagnostics import Status
-from il_nodes.observation_intake import ObservationIntake, declare_intake
-from il_nodes.observed_tick import ObservedTick
-from il_nodes.qos import RELIABLE
-from il_nodes.ros import UnderstudyNode, ns_to_stamp, run_node
-from il_nodes.stacked_messages import stacked_image, stacked_topics, stacked_vector
+from il_nodes.observation.intake import ObservationIntake, declare_intake
+from il_nodes.observation.observed_tick import ObservedTick
+from il_nodes.observation.stacked_messages import stacked_image, stacked_topics, stacked_vector
+from il_nodes.ros.diagnostics import Status
+from il_nodes.ros.node import UnderstudyNode
+from il_nodes.ros.qos import RELIABLE
+from il_nodes.ros.run import run_node
+from il_nodes.ros.stamps import ns_to_stamp
 from models.contract import load_contract
 from models.data import Observation
 from models.errors import DeploymentError

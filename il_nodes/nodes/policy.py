@@ -3,7 +3,7 @@
 It reacts to the frame, it does not poll. Every frame enters the memory; when several are waiting, only the newest is
 answered, because an answer to an older one would be thrown away. What must not reach a policy (NaN, gaps, frozen
 sensors, a recurrent state that is not warm) is answered with an abstention, all NaN: the expert drives, and the gate
-knows that the policy is alive. Another bundle can be swapped in meanwhile (:mod:`il_nodes.bundle_requests`).
+knows that the policy is alive. Another bundle can be swapped in meanwhile (:mod:`il_nodes.policy.bundle_requests`).
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from typing import IO, cast, get_args
 import numpy as np
 from trajectory_msgs.msg import JointTrajectory
 
-from il_nodes.bundle_loader import BundleLoader
-from il_nodes.bundle_requests import BundleRequests
-from il_nodes.bundle_swap import BundleSwap
 from il_nodes.codecs import encode_proposal
-from il_nodes.diagnostics import Status
-from il_nodes.observation_intake import ObservationIntake, declare_intake
-from il_nodes.observed_tick import ObservedTick
-from il_nodes.pacing import Latencies
-from il_nodes.qos import RELIABLE
-from il_nodes.ros import UnderstudyNode, run_node
-from il_nodes.running_policy import RunningPolicy
-from il_nodes.tick_answers import TickAnswers
+from il_nodes.gate.pacing import Latencies
+from il_nodes.observation.intake import ObservationIntake, declare_intake
+from il_nodes.observation.observed_tick import ObservedTick
+from il_nodes.policy.bundle_loader import BundleLoader
+from il_nodes.policy.bundle_requests import BundleRequests
+from il_nodes.policy.bundle_swap import BundleSwap
+from il_nodes.policy.running_policy import RunningPolicy
+from il_nodes.policy.tick_answers import TickAnswers
+from il_nodes.ros.diagnostics import Status
+from il_nodes.ros.node import UnderstudyNode
+from il_nodes.ros.qos import RELIABLE
+from il_nodes.ros.run import run_node
 from models.bundle.session import ProviderChoice
 from models.chunks import DEFAULT_DECAY, TemporalEnsemble
 from models.contract import load_contract

@@ -24,16 +24,18 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from il_nodes.codecs import CdrCursor, header_stamp_ns, import_message_class
-from il_nodes.diagnostics import Status
-from il_nodes.episode_announcer import EpisodeAnnouncer
-from il_nodes.episode_window import EpisodeNames, EpisodeWindow
-from il_nodes.message_accounts import MessageAccounts
-from il_nodes.qos import RELIABLE
-from il_nodes.recorded_topics import EPISODE_TOPIC, recorded_topics
-from il_nodes.recorder_settings import RecorderSettings
-from il_nodes.recording_order import LockStepOrder, Stamped
-from il_nodes.recording_thread import DISCARDED, RecordingEvent, RecordingThread
-from il_nodes.ros import UnderstudyNode, ns_to_stamp, qos_profile, run_node
+from il_nodes.recorder.episode_window import EpisodeNames, EpisodeWindow
+from il_nodes.recorder.message_accounts import MessageAccounts
+from il_nodes.recorder.ordering import LockStepOrder, Stamped
+from il_nodes.recorder.settings import RecorderSettings
+from il_nodes.recorder.thread import DISCARDED, RecordingEvent, RecordingThread
+from il_nodes.recorder.topics import EPISODE_TOPIC, recorded_topics
+from il_nodes.ros.diagnostics import Status
+from il_nodes.ros.episode_announcer import EpisodeAnnouncer
+from il_nodes.ros.node import UnderstudyNode
+from il_nodes.ros.qos import RELIABLE, qos_profile
+from il_nodes.ros.run import run_node
+from il_nodes.ros.stamps import ns_to_stamp
 from models.contract import load_contract
 from models.errors import CodecError, DeploymentError
 

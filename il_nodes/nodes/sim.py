@@ -17,13 +17,15 @@ from geometry_msgs.msg import TwistStamped
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from il_nodes.connections import Connections, missing_connections
-from il_nodes.diagnostics import Status
-from il_nodes.driving_topics import DrivingTopics
-from il_nodes.qos import RELIABLE
-from il_nodes.ros import UnderstudyNode, run_node, stamp_to_ns
-from il_nodes.sim_episodes import EpisodePlan
-from il_nodes.sim_timing import CommandInput, LatencyMeter, LockStep, TickClock
+from il_nodes.ros.connections import Connections, missing_connections
+from il_nodes.ros.diagnostics import Status
+from il_nodes.ros.node import UnderstudyNode
+from il_nodes.ros.qos import RELIABLE
+from il_nodes.ros.run import run_node
+from il_nodes.ros.stamps import stamp_to_ns
+from il_nodes.simulator.driving_topics import DrivingTopics
+from il_nodes.simulator.episodes import EpisodePlan
+from il_nodes.simulator.timing import CommandInput, LatencyMeter, LockStep, TickClock
 from models.errors import DeploymentError, SimulationError
 from sim.driving.cameras import CAMERAS
 from sim.driving.track import Track

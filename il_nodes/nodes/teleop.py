@@ -17,21 +17,22 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
 from rclpy.qos import QoSProfile
 
-from il_nodes.action_channels import ActionChannels
 from il_nodes.codecs import import_message_class
-from il_nodes.diagnostics import Level, Status
-from il_nodes.keyboard import Terminal
-from il_nodes.qos import RELIABLE
-from il_nodes.ros import UnderstudyNode, qos_profile, run_node
-from il_nodes.teleop import CommandShaper, Dimension, Mode, Reading, State, Wish, dimensions, wish
-from il_nodes.teleop_buttons import Press
-from il_nodes.teleop_devices import Device, JoyDevice, KeyboardDevice, LeaderDevice
-from il_nodes.teleop_joy import NOT_MAPPED, JoyDriver, joy_mapping
-from il_nodes.teleop_keys import KeyDriver, KeyTiming
-from il_nodes.teleop_leader import Leader, leader_sources
-from il_nodes.teleop_services import ServiceCalls
-from il_nodes.teleop_status import Rate, TeleopView, input_status, status_line
-from il_nodes.teleop_watch import ExecutedCommand, GateWatch, MeasuredPositions, RecorderWatch, status_values
+from il_nodes.codecs.action_channels import ActionChannels
+from il_nodes.ros.diagnostics import Level, Status
+from il_nodes.ros.node import UnderstudyNode
+from il_nodes.ros.qos import RELIABLE, qos_profile
+from il_nodes.ros.run import run_node
+from il_nodes.teleop.buttons import Press
+from il_nodes.teleop.devices import Device, JoyDevice, KeyboardDevice, LeaderDevice
+from il_nodes.teleop.joy import NOT_MAPPED, JoyDriver, joy_mapping
+from il_nodes.teleop.keyboard import Terminal
+from il_nodes.teleop.keys import KeyDriver, KeyTiming
+from il_nodes.teleop.leader import Leader, leader_sources
+from il_nodes.teleop.services import ServiceCalls
+from il_nodes.teleop.shaping import CommandShaper, Dimension, Mode, Reading, State, Wish, dimensions, wish
+from il_nodes.teleop.status import Rate, TeleopView, input_status, status_line
+from il_nodes.teleop.watch import ExecutedCommand, GateWatch, MeasuredPositions, RecorderWatch, status_values
 from models.contract import Contract, load_contract
 from models.data import FloatArray
 from models.errors import DeploymentError
@@ -48,7 +49,7 @@ NO_INDICES: list[int] = []
 
 
 class TeleopNode(UnderstudyNode):
-    """Parameters, topics, timers and services around the plain logic of ``il_nodes.teleop*`` and a terminal."""
+    """Parameters, topics, timers and services around the plain logic of ``il_nodes.teleop.shaping*`` and a terminal."""
 
     def __init__(self) -> None:
         super().__init__("teleop")

@@ -1,6 +1,6 @@
 """Episodes in memory and on disk: what learners read. Neither rclpy, pybullet nor torch.
 
-An episode is made from a recording (``il_nodes.dataset_builder``) or by a simulated world; a dataset is a folder of
+An episode is made from a recording (``il_nodes.dataset.builder``) or by a simulated world; a dataset is a folder of
 memory-mapped arrays. Stacks of past frames are not stored but gathered, exactly as the live assembler makes them.
 """
 

@@ -55,7 +55,7 @@ def draft(
     """
     from models.contract import parse_contract
     from models.errors import ContractError
-    from understudy.contract_draft import draft_contract
+    from understudy.drafting.draft import draft_contract
     from understudy.surveys import shell_domain, survey_robot
 
     console: Console = context.obj

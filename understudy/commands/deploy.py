@@ -32,7 +32,7 @@ from understudy.commands.options import (
 from understudy.console import Console, counted
 
 if TYPE_CHECKING:
-    from understudy.drives import DriveSettings
+    from understudy.stacks.drives import DriveSettings
     from understudy.stages import Stages
     from understudy.workspace import Workspace
 
@@ -125,7 +125,7 @@ def deploy(
     )
     policy = _bundle(place, bundle)
     if not sim:
-        from understudy.robot_runs import RobotRun
+        from understudy.stacks.robot_runs import RobotRun
 
         refuse_given(context, _SIMULATED, "a robot is not simulated")
         robot = require_contract_of_robot(context, contract)
@@ -239,7 +239,7 @@ def _stages(
 
 
 def _settings(tracks: str, laps: int, max_episode_s: float, factor: float, lock_step: bool) -> DriveSettings:
-    from understudy.drives import DriveSettings, parse_seeds
+    from understudy.stacks.drives import DriveSettings, parse_seeds
 
     return DriveSettings(
         tracks=parse_seeds(tracks),

@@ -10,7 +10,7 @@ import typer
 
 from understudy.commands.options import NetworkOption, RobotDomainOption, SecondsOption
 from understudy.console import Console, counted
-from understudy.diagnosis import OK, PROBLEM, WARNING, Diagnosis
+from understudy.doctor.diagnosis import OK, PROBLEM, WARNING, Diagnosis
 
 __all__ = ["add_to"]
 
@@ -43,15 +43,15 @@ def doctor(
     """
     console: Console = context.obj
     if contract is not None:
-        from understudy.doctor_contract import examine_robot
+        from understudy.doctor.contract import examine_robot
         from understudy.surveys import shell_domain
 
         with console.progress("listening", seconds) as progress:
             place = shell_domain() if domain is None else domain
             diagnosis = examine_robot(contract, place, seconds, network=network, progress=progress)
     else:
-        from understudy.diagnosis import Patient
-        from understudy.doctor import examine
+        from understudy.doctor.diagnosis import Patient
+        from understudy.doctor.examination import examine
 
         patient = Patient(workspace=workspace, fix=fix)
         with console.progress("examining") as progress:

@@ -13,7 +13,7 @@ from understudy.commands.options import DEFAULT_WORKSPACE, ContractOption, Works
 from understudy.console import Console, counted
 
 if TYPE_CHECKING:
-    from il_nodes.bag import BagReader
+    from il_nodes.bags import BagReader
 
 __all__ = ["app"]
 
@@ -41,7 +41,7 @@ def list_episodes(
     context: typer.Context, workspace: WorkspaceOption = DEFAULT_WORKSPACE, recordings: FolderOption = None
 ) -> int:
     """List the episodes in a folder: outcome, messages, size; unfinished ones too."""
-    from il_nodes.bag import BagReader
+    from il_nodes.bags import BagReader
 
     console: Console = context.obj
     folder = _folder(console, workspace, recordings)
@@ -62,7 +62,7 @@ def list_episodes(
 
 def _entries(folder: Path) -> list[Path]:
     """Every folder that should be a recording; what a recovery has kept aside is none."""
-    from il_nodes.bag_files import ORIGINALS
+    from il_nodes.bags.files import ORIGINALS
 
     return sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name != ORIGINALS)
 
@@ -85,7 +85,7 @@ def _table(rows: list[dict[str, object]]) -> Any:
 @app.command("info")
 def info(context: typer.Context, bag: Annotated[Path, typer.Argument(help="Folder of one bag.")]) -> int:
     """Show what is in one bag: contract, outcome, and messages by topic."""
-    from il_nodes.bag import BagReader
+    from il_nodes.bags import BagReader
 
     console: Console = context.obj
     reader = BagReader(bag)
@@ -120,7 +120,7 @@ def check(
     Exits with 1 when a bag is damaged or unfinished; training leaves such bags out and says so. It also leaves out
     those that are intact but not whole, such as recovered ones; they are named, and change nothing here.
     """
-    from il_nodes.bag import BagReader
+    from il_nodes.bags import BagReader
 
     console: Console = context.obj
     paths = _entries(_folder(console, workspace, recordings))
@@ -163,8 +163,8 @@ def recover(
     Finished bags that are damaged are named and never repaired: that would hide the damage. Exits with 1 when a bag is
     damaged or cannot be saved.
     """
-    from il_nodes.bag_files import PARTIAL_SUFFIX
-    from il_nodes.bag_recovery import recover_recording
+    from il_nodes.bags.files import PARTIAL_SUFFIX
+    from il_nodes.bags.recovery import recover_recording
 
     console: Console = context.obj
     folder = _folder(console, workspace, path)
@@ -193,8 +193,8 @@ def recover(
 
 def _damage(path: Path) -> str:
     """What is wrong with a finished bag; empty when nothing is, or when it is none."""
-    from il_nodes.bag import BagReader
-    from il_nodes.bag_files import MANIFEST
+    from il_nodes.bags import BagReader
+    from il_nodes.bags.files import MANIFEST
 
     if not (path / MANIFEST).exists():
         return ""
@@ -218,7 +218,7 @@ def import_(
 
     Looks at its checksums, its topics, types and stamps first; the bag itself is only read.
     """
-    from il_nodes.bag_import import import_bag
+    from il_nodes.bags.foreign import import_bag
     from models.contract import load_contract
     from understudy.workspace import Workspace
 

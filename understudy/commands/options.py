@@ -12,7 +12,7 @@ import typer
 from understudy.workspace import DEFAULT_WORKSPACE
 
 if TYPE_CHECKING:
-    from understudy.stack_options import StackOptions
+    from understudy.stacks.options import StackOptions
 
 __all__ = [
     "DEFAULT_WORKSPACE",
@@ -67,7 +67,7 @@ def stack_options(
     enable_policy: bool | None = None,
 ) -> StackOptions:
     """The choices of a command line."""
-    from understudy.stack_options import StackOptions
+    from understudy.stacks.options import StackOptions
 
     return StackOptions(
         sim=sim,
@@ -107,7 +107,7 @@ def require_contract_of_robot(context: typer.Context, contract: Path | None) -> 
 def require_seeds(text: str) -> str:
     """Refuse, while the command line is being read, what names no tracks."""
     from models.errors import UnderstudyError
-    from understudy.drives import parse_seeds
+    from understudy.stacks.drives import parse_seeds
 
     try:
         parse_seeds(text)

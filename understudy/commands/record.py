@@ -29,7 +29,7 @@ from understudy.commands.options import (
 from understudy.console import Console, counted
 
 if TYPE_CHECKING:
-    from understudy.drives import DriveSettings
+    from understudy.stacks.drives import DriveSettings
     from understudy.workspace import Workspace
 
 __all__ = ["add_to"]
@@ -93,8 +93,8 @@ def record(
     --contract FILE your own robot is recorded, until Ctrl-C. Watch the bags with "understudy episodes list", in
     Foxglove, or "ros2 bag play".
     """
-    from understudy.drives import finished_episodes
-    from understudy.robot_runs import RobotRun
+    from understudy.stacks.drives import finished_episodes
+    from understudy.stacks.robot_runs import RobotRun
     from understudy.stages import Stages
     from understudy.workspace import Workspace
 
@@ -144,7 +144,7 @@ def _settings(
     factor: float | None,
     by_program: bool,
 ) -> DriveSettings:
-    from understudy.drives import DriveSettings, parse_seeds
+    from understudy.stacks.drives import DriveSettings, parse_seeds
 
     return DriveSettings(
         tracks=parse_seeds(tracks),

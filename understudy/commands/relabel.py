@@ -128,7 +128,7 @@ def find_episode(place: Path, episode: str = "") -> tuple[Path, Path]:
     Raises:
         RecordingError: there is none, or several and none was named.
     """
-    from il_nodes.bag import find_bags
+    from il_nodes.bags import find_bags
 
     place = place.resolve()  # "." has no parent to put labels into
     if place.is_dir() and any(place.glob("*.mcap")):

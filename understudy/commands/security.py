@@ -34,9 +34,9 @@ def policy(
     Redirect it into a file, and make a keystore of it as docs/security.md says. Needs no ROS.
     """
     from models.contract import load_contract
-    from understudy.params_file import ParamsFile
     from understudy.security_policy import enclaves, policy_xml
-    from understudy.stacks import default_params_file, require_params_file
+    from understudy.stacks.params_file import ParamsFile
+    from understudy.stacks.running import default_params_file, require_params_file
     from understudy.stages import default_contract
 
     console: Console = context.obj

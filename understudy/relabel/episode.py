@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from il_nodes.bag import BagReader
-from il_nodes.bag_files import MANIFEST, Manifest, mcap_name
+from il_nodes.bags import BagReader
+from il_nodes.bags.files import MANIFEST, Manifest, mcap_name
 from il_nodes.codecs import CdrCursor, codec_for, decode_raw, header_stamp_ns
-from il_nodes.recorded_topics import EPISODE_TOPIC, LABEL_PREFIX, behind
-from il_nodes.trigger_ticks import TriggerTicks
+from il_nodes.observation.trigger_ticks import TriggerTicks
+from il_nodes.recorder.topics import EPISODE_TOPIC, LABEL_PREFIX, behind
 from models.contract import Align, Channel, Contract, DimensionLimits, Source
 from models.data import FloatArray
 from models.errors import CodecError, RecordingError

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from understudy.evaluation.scores import Spread
+from understudy.evaluation.traces import Float64Array
 from understudy.report.style import new_figure, quiet_axes, role, styled, to_svg
-from understudy.scores import Spread
-from understudy.traces import Float64Array
 
 __all__ = ["draw_agreement", "draw_command_age", "draw_cross_track"]
 

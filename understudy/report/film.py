@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from understudy.evaluation.trace_reader import read_frames
+from understudy.evaluation.traces import POLICY, Commands, Trace, newest_at
 from understudy.report.instruments import Moment, draw_moment
 from understudy.report.road_view import RoadCamera
-from understudy.trace_reader import read_frames
-from understudy.traces import POLICY, Commands, Trace, newest_at
 
 __all__ = ["Film", "choose_span", "make_film"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from understudy.evaluation.scores import Evaluation
 from understudy.report.inputs import Goals
 from understudy.report.markup import count, percent
 from understudy.report.starts import all_withheld, in_seconds, reasons_in_words
-from understudy.scores import Evaluation
 
 __all__ = ["Headline", "headlines", "verdict"]
 
@@ -27,7 +27,7 @@ class Headline:
 
 
 def headlines(evaluation: Evaluation, goals: Goals) -> tuple[Headline, ...]:
-    """The figures that decide whether the run is a success, and the age of a command (see ``understudy.goals``)."""
+    """The figures that decide whether the run is a success, and the age of a command (see ``evaluation.goals``)."""
     total = evaluation.summary
     laps = min(total.laps_minimum.values())
     age = total.command_age_ms

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from understudy.evaluation.scores import Evaluation
+from understudy.evaluation.traces import Trace
 from understudy.report.road_view import RoadCamera
-from understudy.scores import Evaluation
-from understudy.traces import Trace
 
 __all__ = ["Goals", "ReportInputs", "SafetyScore", "Stage", "TrainingHistory"]
 

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from understudy.evaluation.traces import DRIVERS, Float64Array
 from understudy.report.road_view import RoadCamera, path_ahead, to_pixels
 from understudy.report.style import DRIVER_ROLES, PALETTE
-from understudy.traces import DRIVERS, Float64Array
 
 __all__ = ["WIDTH_PX", "Moment", "draw_moment"]
 

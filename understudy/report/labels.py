@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from understudy.evaluation.traces import Float64Array
 from understudy.report.style import role
-from understudy.traces import Float64Array
 
 __all__ = ["label_ends", "spread_out"]
 

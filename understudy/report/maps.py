@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
+from understudy.evaluation.scores import EpisodeScore
+from understudy.evaluation.traces import DRIVERS, Float64Array, Trace, Track
 from understudy.report.style import DRIVER_ROLES, new_figure, role, styled, to_svg
-from understudy.scores import EpisodeScore
-from understudy.traces import DRIVERS, Float64Array, Trace, Track
 
 __all__ = ["draw_map", "driver_runs"]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+from understudy.evaluation.scores import EpisodeScore
+from understudy.evaluation.traces import Trace
 from understudy.report.film import Film, make_film
 from understudy.report.headlines import headlines, verdict
 from understudy.report.inputs import ReportInputs
@@ -17,8 +19,6 @@ from understudy.report.sections import (
 )
 from understudy.report.stylesheet import stylesheet
 from understudy.report.tracks import tracks_section
-from understudy.scores import EpisodeScore
-from understudy.traces import Trace
 
 __all__ = ["render_page"]
 

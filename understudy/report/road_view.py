@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from understudy.traces import Float64Array
+from understudy.evaluation.traces import Float64Array
 
 __all__ = ["RoadCamera", "path_ahead", "to_pixels"]
 

@@ -7,7 +7,9 @@ from html import escape
 
 import numpy as np
 
-from understudy.evaluation import action_pairs
+from understudy.evaluation.evaluation import action_pairs
+from understudy.evaluation.scores import EpisodeScore
+from understudy.evaluation.traces import EXPERT, POLICY, Float64Array, Trace
 from understudy.report.distributions import draw_agreement, draw_command_age, draw_cross_track
 from understudy.report.film import Film
 from understudy.report.inputs import ReportInputs
@@ -15,8 +17,6 @@ from understudy.report.markup import bars, data_uri, figure, key, missing, perce
 from understudy.report.reasons import in_words
 from understudy.report.starts import Withheld, all_withheld, in_seconds, start_reason
 from understudy.report.timelines import draw_drivers, draw_unsafe
-from understudy.scores import EpisodeScore
-from understudy.traces import EXPERT, POLICY, Float64Array, Trace
 
 __all__ = ["film_section", "precision_section", "reaction_section", "wheel_section"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from understudy.evaluation.traces import POLICY, Trace
 from understudy.report.reasons import in_words
-from understudy.traces import POLICY, Trace
 
 __all__ = ["Withheld", "all_withheld", "in_seconds", "reasons_in_words", "start_reason", "withheld_at_start"]
 

@@ -41,7 +41,7 @@ PALETTE = MappingProxyType(
         "bad": ("#b42318", "#ff8a7d"),
     }
 )
-DRIVER_ROLES = ("expert", "policy", "halt")  # by driver code, as understudy.traces.DRIVERS
+DRIVER_ROLES = ("expert", "policy", "halt")  # by driver code, as understudy.evaluation.traces.DRIVERS
 
 # Stand-ins differ from every colour that matplotlib would choose by itself, so that replacing them is exact.
 _STAND_INS = {name: f"#fe{index:02x}fe" for index, name in enumerate(PALETTE)}

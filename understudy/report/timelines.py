@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from understudy.evaluation.scores import EpisodeScore
+from understudy.evaluation.traces import Trace
 from understudy.report.maps import driver_runs
 from understudy.report.markup import count
 from understudy.report.reasons import in_words
 from understudy.report.starts import start_reason, withheld_at_start
 from understudy.report.style import DRIVER_ROLES, new_figure, quiet_axes, role, styled, to_svg
-from understudy.scores import EpisodeScore
-from understudy.traces import Trace
 
 __all__ = ["draw_drivers", "draw_unsafe"]
 

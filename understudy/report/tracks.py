@@ -7,13 +7,13 @@ from html import escape
 
 import numpy as np
 
-from understudy.evaluation import autonomy
+from understudy.evaluation.evaluation import autonomy
+from understudy.evaluation.scores import EpisodeScore, Spread
+from understudy.evaluation.traces import Trace
 from understudy.report.inputs import ReportInputs
 from understudy.report.maps import draw_map
 from understudy.report.markup import count, figure, key, missing, percent, section, table
 from understudy.report.starts import all_withheld, in_seconds, reasons_in_words
-from understudy.scores import EpisodeScore, Spread
-from understudy.traces import Trace
 
 __all__ = ["tracks_section"]
 

@@ -1,0 +1,1 @@
+"""Faults injected into running nodes; ``python -m bench.faults``."""

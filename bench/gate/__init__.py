@@ -1,0 +1,1 @@
+"""The gate fuzzed, covered, mutated and timed; ``python -m bench.gate``."""

@@ -1,0 +1,1 @@
+"""From camera to command; ``python -m bench.latency``."""

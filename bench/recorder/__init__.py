@@ -1,0 +1,1 @@
+"""The recorder at full rate, and killed; ``python -m bench.recorder``."""

@@ -1,0 +1,1 @@
+"""An hour of driving; ``python -m bench.soak``."""

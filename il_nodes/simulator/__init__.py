@@ -1,0 +1,1 @@
+"""A simulator as a robot: its topics, its episodes, its time."""

@@ -1,0 +1,1 @@
+"""A contract drafted from what a running robot says."""

@@ -1,0 +1,1 @@
+"""How well a recorded drive went: traces, scores, goals."""

@@ -1,0 +1,1 @@
+"""Nodes that run together: which they are, how they are started, watched and ended."""

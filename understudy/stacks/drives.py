@@ -1,0 +1,243 @@
+"""Drives of the simulated car: which tracks, how long, how disturbed, how fast; and the parameters that this means."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import DeploymentError, RecordingError, UnderstudyError
+from understudy.console import Progress, counted
+from understudy.stacks.options import SIMULATED, StackOptions
+from understudy.stacks.running import Overrides, StackRun, default_params_file, run_stack
+from understudy.stacks.supervisor import last_lines
+
+__all__ = ["DriveSettings", "drive", "finished_episodes", "parse_seeds"]
+
+# Starting five processes that discover each other takes 3 to 6 s on two cores; closing the last bag about 1 s.
+_START_AND_END_S = 60.0
+# A lock-step drive is several times faster than real time; one that is slower than a quarter of it is stuck.
+_SLOWEST_LOCK_STEP_FACTOR = 0.25
+
+
+@dataclass(frozen=True)
+class DriveSettings:
+    """What is driven.
+
+    Attributes:
+        tracks: one episode on the track of each seed.
+        prefix: how the episodes' names start.
+        seed: of starts and disturbances.
+        laps: laps an episode; 0 for no limit.
+        max_episode_s: limit of an episode, simulated seconds.
+        disturbance_std_rad: noise on the executed steering; the labels stay what the expert intended (DART).
+        start_lateral_m: largest random offset of the start from the centre line.
+        start_heading_rad: largest random turn of the start.
+        lock_step: wait for the answer to every tick; the same bags every time.
+        real_time_factor: simulated seconds a second, without lock-step.
+    """
+
+    tracks: tuple[int, ...]
+    prefix: str = "drive"
+    seed: int = 0
+    laps: int = 1
+    max_episode_s: float = 60.0
+    disturbance_std_rad: float = 0.0
+    start_lateral_m: float = 0.0
+    start_heading_rad: float = 0.0
+    lock_step: bool = False
+    real_time_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.tracks or min(self.tracks) < 0:
+            raise UnderstudyError(
+                "a drive needs track seeds that are not negative", found=list(self.tracks), expected="such as 1-12"
+            )
+        if not self.real_time_factor > 0:
+            raise UnderstudyError("real_time_factor must be positive", found=self.real_time_factor)
+
+    @property
+    def patience_s(self) -> float:
+        """Wall-clock seconds after which the drive must be stuck."""
+        factor = _SLOWEST_LOCK_STEP_FACTOR if self.lock_step else self.real_time_factor
+        return _START_AND_END_S + len(self.tracks) * (self.max_episode_s / factor + 10.0)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Track seeds from ``1-4,9``: single numbers and ranges, both ends included.
+
+    Raises:
+        UnderstudyError: something else stands there.
+    """
+    seeds: list[int] = []
+    try:
+        for part in text.split(","):
+            first, dash, last = part.strip().partition("-")
+            numbers = range(int(first), int(last) + 1) if dash else [int(first)]
+            if not numbers or len(numbers) > 10_000:
+                raise ValueError(part)
+            seeds.extend(numbers)
+    except ValueError:
+        raise UnderstudyError("these track seeds cannot be read", found=text, expected="such as 1-4,9") from None
+    return tuple(seeds)
+
+
+def finished_episodes(folder: Path) -> list[Path]:
+    """The bags in a folder that were closed properly, by name."""
+    return sorted(path.parent for path in folder.glob("*/manifest.json") if not path.parent.name.endswith(".partial"))
+
+
+def drive(
+    settings: DriveSettings,
+    recordings: Path,
+    log_directory: Path,
+    progress: Progress,
+    *,
+    contract: Path,
+    bundle: Path | None = None,
+    provider: str = "auto",
+    unsafe_threshold: float | None = None,
+    params_file: Path | None = None,
+    domain: int | None = None,
+    overrides: Overrides | None = None,
+    options: StackOptions = SIMULATED,
+    terminal_output: int = 1,
+) -> list[Path]:
+    """Drive and record; the bags that this made, in order.
+
+    Args:
+        settings: what is driven.
+        recordings: folder of the bags.
+        log_directory: folder of the nodes' logs.
+        progress: told how many episodes are done.
+        contract: the robot's contract.
+        bundle: the policy that drives; without one the expert drives.
+        provider: of the policy's inference: auto, cpu or cuda.
+        unsafe_threshold: unsafe probability above which the expert drives; the contract's unless given.
+        params_file: parameters of the nodes; the simulated car's by default.
+        domain: ROS domain; None takes a free one.
+        overrides: node name to further parameters of it.
+        options: who the expert is, and which nodes run beside it.
+        terminal_output: descriptor on which a teleoperator's keyboard shows itself.
+
+    Raises:
+        DeploymentError: a node died, or the options contradict each other.
+        RecordingError: an episode of such a name is there already, or fewer were recorded than driven; or none at all,
+            when a person drives, who may discard one or quit.
+    """
+    stack = "collect" if bundle is None else "deploy"
+    params_file = params_file or default_params_file()
+    nodes = options.nodes(stack, contract=contract.resolve(), params_file=params_file)
+    _require_real_time(settings, [node.name for node in nodes])
+    recordings.mkdir(parents=True, exist_ok=True)
+    _clear_names(settings, recordings)
+    before = set(finished_episodes(recordings))
+    parameters = _overrides(settings, recordings.resolve(), contract.resolve(), bundle, provider)
+    if unsafe_threshold is not None:
+        # Named by the person, so it counts, looser than the contract's or not.
+        parameters["gate"] |= {"unsafe_threshold": float(unsafe_threshold), "allow_looser_threshold": True}
+    for node in nodes:
+        if node.name in ("noise", "labeller"):
+            parameters[node.name] = {"lock_step": settings.lock_step}
+    for name, further in (overrides or {}).items():
+        parameters.setdefault(name, {}).update(further)
+    run = StackRun(
+        stack=stack,
+        log_directory=log_directory,
+        params_file=params_file,
+        overrides=parameters,
+        domain=domain,
+        timeout_s=settings.patience_s,
+        nodes=nodes,
+        terminal_output=terminal_output,
+    )
+
+    def show() -> None:
+        done = len(set(finished_episodes(recordings)) - before)
+        progress.update(done, len(settings.tracks), f"{done} of {counted(len(settings.tracks), 'episode')}")
+
+    show()
+    run_stack(run, show)
+    made = [path for path in finished_episodes(recordings) if path not in before]
+    if len(made) < (1 if options.is_teleoperated else len(settings.tracks)):
+        log = log_directory / "recorder.log"
+        words = last_lines(log, 8).replace("\n", "\n            ")
+        raise RecordingError(
+            "fewer episodes were recorded than driven",
+            found=f"{len(made)} of {len(settings.tracks)}{f'; last words of the recorder: {words}' if words else ''}",
+            fix=f"read the whole log: {log}",
+        )
+    return made
+
+
+def _require_real_time(settings: DriveSettings, nodes: Sequence[str]) -> None:
+    if settings.lock_step and "expert" not in nodes:
+        raise DeploymentError(
+            "nobody but the scripted expert can answer in lock-step", fix="drive in real time: --real-time-factor 1"
+        )
+
+
+def _clear_names(settings: DriveSettings, recordings: Path) -> None:
+    """See to it, before anything moves, that each episode can be recorded under its name.
+
+    What a recorder that was killed left under such a name is kept, under another.
+    """
+    from il_nodes.bags.files import PARTIAL_SUFFIX
+    from il_nodes.simulator.episodes import episode_name
+
+    names = [episode_name(settings.prefix, index, track) for index, track in enumerate(settings.tracks)]
+    taken = [name for name in names if (recordings / name).exists()]
+    if taken:
+        raise RecordingError(
+            f"{recordings} holds recordings of these names already, and none is ever overwritten",
+            found=", ".join(taken[:3]) + (", …" if len(taken) > 3 else ""),
+            fix="give other --tracks, another --seed, or another folder with --workspace",
+        )
+    for name in names:
+        partial = recordings / (name + PARTIAL_SUFFIX)
+        if partial.exists():
+            aside = (recordings / f"{name}.interrupted-{number}{PARTIAL_SUFFIX}" for number in itertools.count(1))
+            partial.rename(next(path for path in aside if not path.exists()))
+
+
+def _overrides(
+    settings: DriveSettings, recordings: Path, contract: Path, bundle: Path | None, provider: str
+) -> dict[str, dict[str, object]]:
+    """Parameters that differ from the params file, node by node."""
+    sim: dict[str, object] = {
+        "lock_step": settings.lock_step,
+        "real_time_factor": settings.real_time_factor,
+        "track_seeds": list(settings.tracks),
+        "episode_prefix": settings.prefix,
+        "seed": settings.seed,
+        "laps": settings.laps,
+        "max_episode_s": settings.max_episode_s,
+        "disturbance_std_rad": settings.disturbance_std_rad,
+        "start_lateral_m": settings.start_lateral_m,
+        "start_heading_rad": settings.start_heading_rad,
+    }
+    gate: dict[str, object] = {
+        "contract": contract,
+        "lock_step": settings.lock_step,
+    }
+    if settings.lock_step:
+        gate["wait_for"] = ["expert", "policy"] if bundle else ["expert"]
+    elif settings.real_time_factor != 1.0:
+        gate["time_scale"] = float(settings.real_time_factor)
+    recorder: dict[str, object] = {
+        "contract": contract,
+        "directory": recordings,
+        "lock_step": settings.lock_step,
+    }
+    overrides: dict[str, dict[str, object]] = {"sim": sim, "gate": gate, "recorder": recorder}
+    if bundle is not None:
+        overrides["policy"] = {
+            "contract": contract,
+            "bundle": bundle.resolve(),
+            "provider": provider,
+            "lock_step": settings.lock_step,
+        }
+        if "time_scale" in gate:
+            overrides["policy"]["time_scale"] = gate["time_scale"]
+    return overrides

@@ -1,0 +1,161 @@
+"""One run of a stack: its nodes are started, watched, and cleaned up after."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from models.errors import DeploymentError
+from understudy.environment.domains import reserve_domain
+from understudy.environment.ros_environment import node_environment, shared_folder
+from understudy.environment.ros_security import is_security_on, require_usable_security
+from understudy.environment.shared_memory import find_leftovers, remove_leftovers
+from understudy.stacks.nodes import STACKS, StackNode, stack_nodes
+from understudy.stacks.supervisor import ProcessSpec, Supervisor, Terminated
+
+__all__ = [
+    "STACKS",
+    "Overrides",
+    "StackNode",
+    "StackRun",
+    "default_params_file",
+    "node_command",
+    "require_params_file",
+    "run_stack",
+    "stack_nodes",
+]
+
+Overrides = Mapping[str, Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class StackRun:
+    """One run of a stack.
+
+    Attributes:
+        stack: which of ``STACKS``.
+        log_directory: where each node's output goes.
+        params_file: parameters of all nodes, shared with the launch files.
+        overrides: node name to parameters that differ from the file in this run.
+        domain: ROS domain; None takes a free one, or, on a robot, the one that the environment names.
+        timeout_s: wall-clock limit of the whole run; None waits for as long as it takes.
+        nodes: of the stack, with other options than the defaults.
+        on_robot: no simulation: the run shares a domain with the robot's own nodes, goes on without its dispensable
+            nodes, and is ended by Ctrl-C or SIGTERM, which is no error then.
+        terminal_output: descriptor on which a node that draws on the terminal does so.
+    """
+
+    stack: str
+    log_directory: Path
+    params_file: Path
+    overrides: Overrides = field(default_factory=dict)
+    domain: int | None = None
+    timeout_s: float | None = None
+    nodes: tuple[StackNode, ...] | None = None
+    on_robot: bool = False
+    terminal_output: int = 1
+
+    def wanted_domain(self) -> int | None:
+        """The domain to join; None for any free one."""
+        if self.domain is not None or not self.on_robot:
+            return self.domain
+        text = os.environ.get("ROS_DOMAIN_ID") or "0"
+        if not text.isdecimal():
+            raise DeploymentError("ROS_DOMAIN_ID is no number", found=text, expected="0 to 101")
+        return int(text)
+
+
+def default_params_file(robot: str = "driving") -> Path:
+    """The parameters of the simulated car's nodes (``driving``), or a start for one's own (``robot``)."""
+    return shared_folder() / "launch" / "params" / f"{robot}.yaml"
+
+
+def require_params_file(path: Path) -> None:
+    """Refuse a file of parameters that is not there."""
+    if not path.is_file():
+        raise DeploymentError(
+            f"the parameter file {path} is missing",
+            fix="name another with --params-file, or run understudy from a checkout of the repository",
+        )
+
+
+def node_command(
+    node: str,
+    params_file: Path,
+    parameters: Mapping[str, object],
+    remappings: Sequence[tuple[str, str]] = (),
+    enclave: str = "",
+) -> tuple[str, ...]:
+    """The command line that starts a node.
+
+    Values are written as JSON, which is YAML, so that a text stays a text and ``1.0`` stays a float.
+    """
+    command = [sys.executable, "-m", f"il_nodes.nodes.{node}", "--ros-args", "--params-file", str(params_file)]
+    for name, value in parameters.items():
+        text = json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
+        command += ["-p", f"{name}:={text}"]
+    for name, other in remappings:
+        command += ["-r", f"{name}:={other}"]
+    if enclave:
+        command += ["--enclave", enclave]
+    return tuple(command)
+
+
+def _process(node: StackNode, run: StackRun, secure: bool) -> ProcessSpec:
+    own = run.overrides.get(node.name, {})
+    parameters = {**own, **{name: value for name, value in node.parameters.items() if name not in own}}
+    enclave = node.enclave if secure else ""
+    return ProcessSpec(
+        name=node.name,
+        command=node_command(node.name, run.params_file, parameters, node.remappings, enclave),
+        ends_run=node.ends_run,
+        # A simulated run is scored, and one that lost a node on the way says nothing.
+        required=node.required or not run.on_robot,
+        stop_rank=node.stop_rank,
+        interrupt_s=node.interrupt_s,
+        terminal=node.terminal,
+    )
+
+
+def run_stack(
+    run: StackRun,
+    on_poll: Callable[[], None] | None = None,
+    on_lost: Callable[[DeploymentError], None] | None = None,
+) -> None:
+    """Start a stack's nodes, and wait until the simulation, or the person, has ended the run; all are gone afterwards.
+
+    Args:
+        run: what to start.
+        on_poll: called twice a second while it runs.
+        on_lost: called with what happened when a node died without which the run goes on.
+
+    Raises:
+        DeploymentError: a node died, the time ran out, or no ROS domain is free.
+        KeyboardInterrupt: Ctrl-C, in a simulated run.
+        Terminated: SIGHUP; and SIGTERM in a simulated run.
+    """
+    nodes = stack_nodes(run.stack) if run.nodes is None else run.nodes
+    names = [node.name for node in nodes]
+    unknown = set(run.overrides) - set(names)
+    if unknown:
+        raise DeploymentError(
+            f"the {run.stack} stack has no such node", found=sorted(unknown), expected=", ".join(names)
+        )
+    require_params_file(run.params_file)
+    with reserve_domain(run.wanted_domain()) as domain:
+        environment = node_environment(domain, run.log_directory, on_robot=run.on_robot)
+        require_usable_security(environment)
+        specs = [_process(node, run, is_security_on(environment)) for node in nodes]
+        try:
+            with Supervisor(specs, environment, run.log_directory, run.terminal_output) as supervisor:
+                try:
+                    supervisor.run(timeout_s=run.timeout_s, on_poll=on_poll, on_lost=on_lost)
+                except (KeyboardInterrupt, Terminated) as told:
+                    if not run.on_robot or (isinstance(told, Terminated) and not told.is_request):
+                        raise
+        finally:
+            remove_leftovers(find_leftovers(domain=domain))
