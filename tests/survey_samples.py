@@ -7,7 +7,7 @@ from typing import Any
 
 from il_nodes.survey.report import Endpoint, ImageFacts, StampFacts, SurveyReport, TopicReport, ValueFacts
 from models.contract import Contract, parse_contract
-from understudy.drafting.draft import draft_contract
+from understudy.contracts.draft import draft_contract
 
 IMAGE, JOINTS, ODOMETRY = "sensor_msgs/msg/Image", "sensor_msgs/msg/JointState", "nav_msgs/msg/Odometry"
 TWIST, STAMPED_TWIST = "geometry_msgs/msg/Twist", "geometry_msgs/msg/TwistStamped"

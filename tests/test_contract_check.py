@@ -11,7 +11,7 @@ import pytest
 from models.contract import UNUSED_SECTIONS, channels, load, parse_contract, sections, streams
 from models.contract.units import UNIT_NAMES
 from understudy.__main__ import run
-from understudy.contract_check import describe
+from understudy.contracts.check import describe
 
 ROOT = Path(__file__).parents[1]
 DRIVING = (ROOT / "contracts" / "driving.yaml").read_text()

@@ -26,8 +26,8 @@ from survey_samples import (
 
 from il_nodes.survey.report import ImageFacts, StampFacts
 from models.contract import Contract, parse_contract
-from understudy.contract_check import describe
-from understudy.drafting.draft import draft_contract
+from understudy.contracts.check import describe
+from understudy.contracts.draft import draft_contract
 
 TRAJECTORY, ARRAY = "trajectory_msgs/msg/JointTrajectory", "std_msgs/msg/Float64MultiArray"
 

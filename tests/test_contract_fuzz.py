@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.contract import Contract, ContractError, parse_contract
-from understudy.contract_check import describe
+from understudy.contracts.check import describe
 
 ROOT = Path(__file__).parents[1]
 DRIVING = (ROOT / "contracts" / "driving.yaml").read_text()

@@ -7,7 +7,7 @@ from gated_robot import ARM, CONTRACT
 
 from models.contract import Contract, parse_contract
 from models.errors import ContractError
-from understudy.contract_check import describe
+from understudy.contracts.check import describe
 
 HELD = "halt: {ramp: 0.5, stop: hold}"
 

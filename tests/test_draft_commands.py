@@ -23,7 +23,7 @@ from survey_samples import (
 
 from il_nodes.survey.report import ImageFacts, SurveyReport
 from models.errors import DeploymentError
-from understudy.drafting.draft import draft_contract
+from understudy.contracts.draft import draft_contract
 
 TRAJECTORY, ARRAY = "trajectory_msgs/msg/JointTrajectory", "std_msgs/msg/Float64MultiArray"
 

@@ -23,11 +23,11 @@ from models.errors import UnderstudyError
 from understudy.evaluation.evaluation import Evaluation, evaluate
 from understudy.evaluation.trace_reader import read_trace
 from understudy.report import Goals, ReportInputs, SafetyScore, Stage, TrainingHistory, write_report
+from understudy.report.collection import _history, _safety
 from understudy.report.film import choose_span, make_film
 from understudy.report.headlines import headlines, verdict
 from understudy.report.road_view import path_ahead, to_pixels
 from understudy.report.style import PALETTE, new_figure, role, styled, to_svg
-from understudy.report_inputs import _history, _safety
 
 SECTIONS = ("film", "tracks", "wheel", "precision", "reaction", "learning", "making")
 

@@ -15,11 +15,11 @@ from recorded_drives import drive, write_bag
 from understudy.evaluation.evaluation import Evaluation, evaluate
 from understudy.evaluation.trace_reader import read_trace
 from understudy.report import Goals, ReportInputs, write_report
+from understudy.report.collection import _chain, _processor, _seeds, _track_seeds
 from understudy.report.headlines import headlines, verdict
 from understudy.report.labels import spread_out
 from understudy.report.sections import _short_name
 from understudy.report.starts import withheld_at_start
-from understudy.report_inputs import _chain, _processor, _seeds, _track_seeds
 
 
 @pytest.fixture(scope="module")

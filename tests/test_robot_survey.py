@@ -15,7 +15,7 @@ from il_nodes.observation.assembler import ObservationAssembler
 from models.contract import Contract, load_contract
 from models.errors import DeploymentError
 from understudy.__main__ import run
-from understudy.surveys import survey_robot
+from understudy.contracts.surveys import survey_robot
 
 pytestmark = pytest.mark.ros
 

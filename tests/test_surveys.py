@@ -6,8 +6,8 @@ import pytest
 from survey_samples import survey
 
 from models.errors import DeploymentError
-from understudy import surveys
-from understudy.surveys import elsewhere, shell_domain, where
+from understudy.contracts import surveys
+from understudy.contracts.surveys import elsewhere, shell_domain, where
 
 
 @pytest.mark.parametrize(("variables", "domain"), [({}, 0), ({"ROS_DOMAIN_ID": ""}, 0), ({"ROS_DOMAIN_ID": "42"}, 42)])

@@ -12,9 +12,9 @@ import yaml
 
 from understudy.commands import build_app
 from understudy.console import Console
+from understudy.contracts import draft as contract_draft
 from understudy.doctor import contract as doctor_contract
 from understudy.doctor import streams as doctor_streams
-from understudy.drafting import draft as contract_draft
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "your-robot.md").read_text()

@@ -337,7 +337,7 @@ class Stages:
     def report(self, verdict: Verdict, title: str, command: str, stages: tuple[Stage, ...] = ()) -> Path:
         """Write the page for people."""
         from understudy.report import write_report
-        from understudy.report_inputs import gather
+        from understudy.report.collection import gather
 
         self.workspace.claim("report", [self.workspace.report])
         with self._console.progress("writing the report"):

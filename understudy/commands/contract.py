@@ -13,7 +13,7 @@ from understudy.console import Console
 
 if TYPE_CHECKING:
     from models.contract import Memory
-    from understudy.contract_check import ContractSummary, StreamSummary
+    from understudy.contracts.check import ContractSummary, StreamSummary
 
 __all__ = ["app"]
 
@@ -39,7 +39,7 @@ def check(
     Exits with 0 when it is sound, with 3 when it is not.
     """
     from models.contract import load_contract
-    from understudy.contract_check import describe
+    from understudy.contracts.check import describe
 
     console: Console = context.obj
     summary = describe(load_contract(file))

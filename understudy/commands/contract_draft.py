@@ -55,8 +55,8 @@ def draft(
     """
     from models.contract import parse_contract
     from models.errors import ContractError
-    from understudy.drafting.draft import draft_contract
-    from understudy.surveys import shell_domain, survey_robot
+    from understudy.contracts.draft import draft_contract
+    from understudy.contracts.surveys import shell_domain, survey_robot
 
     console: Console = context.obj
     if out.exists() and not force:

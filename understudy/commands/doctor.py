@@ -43,8 +43,8 @@ def doctor(
     """
     console: Console = context.obj
     if contract is not None:
+        from understudy.contracts.surveys import shell_domain
         from understudy.doctor.contract import examine_robot
-        from understudy.surveys import shell_domain
 
         with console.progress("listening", seconds) as progress:
             place = shell_domain() if domain is None else domain

@@ -15,10 +15,10 @@ from models.contract.messages import has_header
 from models.contract.problems import nearest
 from models.errors import UnderstudyError
 from understudy.console import Progress
+from understudy.contracts.surveys import elsewhere, survey_robot, where
 from understudy.doctor.diagnosis import OK, PROBLEM, WARNING, Diagnosis, Patient, Row
 from understudy.doctor.machine import check_contract
 from understudy.doctor.streams import judge_picture, judge_rate, judge_stamps, judge_together, judge_values
-from understudy.surveys import elsewhere, survey_robot, where
 
 __all__ = ["examine_robot", "judge_robot"]
 

@@ -10,9 +10,9 @@ import numpy as np
 from il_nodes.ros.middleware import PROFILE
 from il_nodes.survey.report import SurveyReport, TopicReport
 from models.contract import Contract, DimensionLimits, Source, Stream
+from understudy.contracts.values import choose_fps
+from understudy.contracts.words import milliseconds, one_line
 from understudy.doctor.diagnosis import OK, PROBLEM, WARNING, Row
-from understudy.drafting.values import choose_fps
-from understudy.drafting.words import milliseconds, one_line
 from understudy.environment.ros_environment import PROFILE_VARIABLE
 
 __all__ = ["judge_picture", "judge_rate", "judge_stamps", "judge_together", "judge_values"]

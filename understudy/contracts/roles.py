@@ -11,7 +11,7 @@ from il_nodes.survey.report import SurveyReport, TopicReport
 from models.contract.messages import IMAGE_TYPES
 from models.contract.problems import nearest
 from models.errors import DeploymentError
-from understudy.surveys import elsewhere, where
+from understudy.contracts.surveys import elsewhere, where
 
 __all__ = ["COMMAND_TYPES", "Roles", "assign_roles"]
 

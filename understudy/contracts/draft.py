@@ -14,8 +14,8 @@ from il_nodes.survey.report import SurveyReport, TopicReport
 from models.contract import Align, Channel, Source
 from models.contract.messages import has_header
 from models.contract.model import stream_names
-from understudy.drafting.roles import Roles, assign_roles
-from understudy.drafting.values import (
+from understudy.contracts.roles import Roles, assign_roles
+from understudy.contracts.values import (
     choose_fps,
     choose_select,
     command_limits,
@@ -25,7 +25,7 @@ from understudy.drafting.values import (
     proposed_size,
     sync_tolerance_s,
 )
-from understudy.drafting.words import (
+from understudy.contracts.words import (
     CHANGE_ME,
     limit_words,
     measured,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from il_nodes.survey.report import SurveyReport, TopicReport
 from models.contract.messages import LABEL_TYPES
-from understudy.drafting.values import Limit
+from understudy.contracts.values import Limit
 
 __all__ = [
     "CHANGE_ME",

@@ -11,7 +11,7 @@ from typing import Literal
 
 from models.contract import Contract, DimensionLimits, GateSpec, Memory, Source, Stream, rate_unit
 from models.contract.messages import known_types
-from understudy.drafting.words import placeholders
+from understudy.contracts.words import placeholders
 
 __all__ = ["ContractSummary", "SourceSummary", "StreamSummary", "describe"]
 

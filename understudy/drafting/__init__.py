@@ -1,1 +1,0 @@
-"""A contract drafted from what a running robot says."""
