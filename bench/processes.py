@@ -50,9 +50,11 @@ class Processes:
         )
 
     def start_node(self, node: str, parameters: Mapping[str, object], arguments: Sequence[str] = ()) -> None:
-        """Start one of the project's nodes under its own name."""
+        """Start one of the project's nodes under its own name; of a parameter that a file in ``arguments`` gives too,
+        the one in ``parameters`` holds, for ROS takes the last.
+        """
         given = [word for name, value in parameters.items() for word in ("-p", f"{name}:={json.dumps(value)}")]
-        self.start(node, f"il_nodes.nodes.{node}", ["--ros-args", *given, *arguments])
+        self.start(node, f"il_nodes.nodes.{node}", ["--ros-args", *arguments, *given])
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to one of them."""
