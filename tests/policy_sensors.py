@@ -39,12 +39,17 @@ class PolicySensors(WiredSensors):
         self.runtime = PolicyRuntime.load(bundle, self.contract, provider="cpu")
         if params.get("autostart", True):
             self.connect()
+            self.until_ready()
 
-    def connect(self) -> None:
-        super().connect()
-        self.ros.wait_until(
-            lambda: self.ros.probe.count_publishers(self.contract.gate.proposal_topic), 5.0, "the node's publisher"
-        )
+    def until_ready(self) -> None:
+        """Wait until the node is active and its proposals arrive here."""
+        reaches = f"reaches {self.contract.gate.proposal_topic}"
+
+        def ready() -> bool:
+            said = self.status("connections")
+            return said.get("active") == "true" and int(said.get(reaches, 0)) > 0
+
+        self.ros.wait_until(ready, 15.0, "an active node whose proposals arrive here")
 
     def answers(self) -> list[Proposal]:
         """What was said about ticks; what was said in their silence carries the time of day."""

@@ -24,7 +24,7 @@ NAMES = ("twist.linear.x", "twist.angular.z")
 PROPOSED = (1.0, 0.5)
 
 
-def proposal_message(stamp_ns: int, rows: tuple[tuple[float, float], ...] = (PROPOSED,), unsafe: float = 0.1) -> Any:
+def proposal_message(stamp_ns: int, rows: tuple[tuple[float, float], ...] = (PROPOSED,), unsafe: float = 0.1) -> bytes:
     """A proposal on the wire."""
     return encode_proposal(Proposal(stamp_ns, np.array(rows, np.float32), unsafe, NAMES), 0.05)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from il_nodes.codecs import canonical_cdr
+from il_nodes.codecs import canonical_cdr, import_message_class
 from il_nodes.codecs.canonical import typestore
 from models.contract import Align, Channel, Contract, Source, parse_contract
 
@@ -24,6 +24,13 @@ def serialize(message: Any) -> bytes:
     from rclpy.serialization import serialize_message
 
     return bytes(serialize_message(message))
+
+
+def deserialize(cdr: bytes, type_name: str) -> Any:
+    """Rclpy's message of these bytes."""
+    from rclpy.serialization import deserialize_message
+
+    return deserialize_message(cdr, import_message_class(type_name))
 
 
 def deserialize_with_rosbags(cdr: bytes, type_name: str) -> Any:

@@ -4,32 +4,46 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ros_messages import STAMP_NS, serialize
+from ros_messages import STAMP_NS, deserialize, serialize
 
 from il_nodes.codecs import UNSAFE_PROBABILITY, canonical_cdr, decode_proposal, encode_proposal, import_message_class
 from models.data import Proposal
 from models.errors import CodecError
 
+TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 NAMES = ("linear.x", "angular.z")
 ACTIONS = np.array([[1.0, -0.5], [2.0, 0.25], [3.0, 0.125]], np.float32)
 
 
 def test_a_proposal_survives_the_wire() -> None:
     """Catches swapped rows and columns, and a safety probability taken for an action."""
-    message = encode_proposal(Proposal(STAMP_NS, ACTIONS, 0.375, NAMES), 0.05)
+    cdr = encode_proposal(Proposal(STAMP_NS, ACTIONS, 0.375, NAMES), 0.05)
+    message = deserialize(cdr, TRAJECTORY)
     assert message.joint_names == [*NAMES, UNSAFE_PROBABILITY]
     assert [p.time_from_start.sec * 10**9 + p.time_from_start.nanosec for p in message.points] == [0, 50_000_000, 10**8]
-    back = decode_proposal(serialize(message))
+    back = decode_proposal(cdr)
     assert (back.stamp_ns, back.unsafe_probability, back.names) == (STAMP_NS, 0.375, NAMES)
     assert back.actions.dtype == np.float32
     np.testing.assert_array_equal(back.actions, ACTIONS)
+
+
+@pytest.mark.parametrize("names", [("x",), NAMES, ("abc", "abcd", "ü" * 3, "ab c"), tuple("abcdefg")])
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_the_bytes_are_those_of_the_middleware(names: tuple[str, ...], steps: int) -> None:
+    """Catches one byte of padding too many, for any length of names, numbers and chunk."""
+    actions = np.random.default_rng(0).normal(size=(steps, len(names))).astype(np.float32)
+    cdr = encode_proposal(Proposal(STAMP_NS, actions, 0.25, names), 0.3)
+    assert cdr == canonical_cdr(serialize(deserialize(cdr, TRAJECTORY)), TRAJECTORY)
+    back = decode_proposal(cdr)
+    assert back.names == names
+    np.testing.assert_array_equal(back.actions, actions)
 
 
 def test_nan_reaches_the_gate() -> None:
     """Catches a codec that repairs or drops what the gate has to see and refuse."""
     actions = ACTIONS.copy()
     actions[1, 1] = np.nan
-    back = decode_proposal(serialize(encode_proposal(Proposal(1, actions, float("nan"), NAMES), 0.05)))
+    back = decode_proposal(encode_proposal(Proposal(1, actions, float("nan"), NAMES), 0.05))
     np.testing.assert_array_equal(back.actions, actions)
     assert np.isnan(back.unsafe_probability)
 
@@ -44,8 +58,8 @@ def test_shapes_that_contradict_the_names_are_not_sent(actions: np.ndarray, name
 
 def test_wrong_proposals_are_refused() -> None:
     """Catches a proposal of another robot, cut off, or without a safety channel that would count as safe."""
-    message = encode_proposal(Proposal(0, ACTIONS, 0.1, NAMES), 0.05)
-    whole = canonical_cdr(serialize(message), "trajectory_msgs/msg/JointTrajectory")
+    whole = encode_proposal(Proposal(0, ACTIONS, 0.1, NAMES), 0.05)
+    message = deserialize(whole, TRAJECTORY)
     for length in range(0, len(whole) - 1, 5):
         with pytest.raises(CodecError):
             decode_proposal(whole[:length])
@@ -59,4 +73,4 @@ def test_wrong_proposals_are_refused() -> None:
     with pytest.raises(CodecError, match="no points"):
         decode_proposal(serialize(message))
     with pytest.raises(CodecError):
-        decode_proposal(serialize(import_message_class("trajectory_msgs/msg/JointTrajectory")()))
+        decode_proposal(serialize(import_message_class(TRAJECTORY)()))

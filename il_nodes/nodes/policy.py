@@ -214,7 +214,7 @@ class PolicyNode(UnderstudyNode):
         self._counts["abstentions"] += 1
 
     def _send(self, proposal: Proposal) -> None:
-        self._proposals.publish(encode_proposal(proposal, self._contract.period_s, JointTrajectory))
+        self._proposals.publish(encode_proposal(proposal, self._contract.period_s))
         if self._intake.ticks is not None:
             self._intake.ticks.answered(proposal.stamp_ns)
 

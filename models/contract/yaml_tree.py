@@ -136,7 +136,7 @@ class _Builder:
             raise self._tag_error(node, path)
         try:
             value = self._scalars.construct_object(node)
-        except (ValueError, KeyError, OverflowError, yaml.YAMLError):
+        except (ValueError, LookupError, OverflowError, yaml.YAMLError):  # PyYAML indexes into `!!int ""`
             line = node.start_mark.line + 1
             kind = node.tag.removeprefix(_TAG)
             raise _invalid(self._name, line, f"not a valid {kind}", shown(node.value), f"a {kind}", path) from None
