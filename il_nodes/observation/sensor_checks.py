@@ -50,7 +50,7 @@ def is_saturated(image: Array) -> bool:
     """Whether nearly all bytes of an image ``(height, width, channels)`` uint8 are 0, or nearly all are 255."""
     sample = image[::_SAMPLED_ROWS]
     # Both at once, since nearly every image ends here: one less, 0 becomes 255 and 255 becomes 254.
-    if np.count_nonzero(sample - np.uint8(1) >= 254) < _SAMPLED_SHARE * sample.size:
+    if np.count_nonzero(np.subtract(sample, 1, dtype=np.uint8) >= 254) < _SAMPLED_SHARE * sample.size:
         return False
     return image.size > 0 and any(
         np.count_nonzero(image == value) >= SATURATED_SHARE * image.size for value in (0, 255)
