@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from bench.faults.gate_faults import GateFault, Injected
 from bench.faults.gate_rig import GateRig
@@ -278,9 +280,10 @@ def plan(faults: Sequence[GateFault], mode: str, injections: int, random: np.ran
 def run_plan(
     rig: GateRig, faults: Sequence[GateFault], mode: str, random: np.random.Generator
 ) -> dict[GateFault, Tally]:
-    """Inject them in this order."""
+    """Inject them in this order; a bar on the terminal shows how far it is."""
     tallies: dict[GateFault, Tally] = {}
-    for fault in faults:
+    # Once a second: the bar must not take the rig's time.
+    for fault in track(faults, f"gate, {mode}", console=Console(stderr=True), transient=True, refresh_per_second=1):
         tally = tallies.setdefault(fault, Tally(fault, mode))
         for attempt in range(REPETITIONS):
             if tally.add(strike(rig, fault, mode, random), last=attempt == REPETITIONS - 1):
