@@ -105,6 +105,7 @@ def _machine() -> dict[str, object]:
         "memory_gib": round(memory_bytes / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
         "load_1min_at_start": round(os.getloadavg()[0], 2),
+        "nice": os.nice(0),
     }
 
 

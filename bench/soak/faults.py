@@ -160,6 +160,7 @@ def _rival(hands: Hands) -> None:
 
 def _reset(hands: Hands) -> None:
     hands.reset_simulation()
+    hands.wait(5.0)  # long enough to see who drives
 
 
 #: In this order, one a minute, over and over.
