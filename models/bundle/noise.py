@@ -28,5 +28,6 @@ def draw_noise(seed: int, stamp_ns: int, width: int) -> FloatArray:
             Numbers: As Easy as 1, 2, 3") that drawing does not advance, so ticks never share numbers however close.
         width: how many.
     """
-    generator = np.random.Generator(np.random.Philox(counter=[0, stamp_ns & _WORD, 0, 0], key=[seed & _WORD, 0]))
-    return generator.standard_normal(width, np.float32)
+    counter = np.array([0, stamp_ns & _WORD, 0, 0], np.uint64)
+    key = np.array([seed & _WORD, 0], np.uint64)
+    return np.random.Generator(np.random.Philox(counter=counter, key=key)).standard_normal(width, np.float32)

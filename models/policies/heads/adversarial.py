@@ -107,6 +107,7 @@ class AdversarialHead(GeneratorHead):
         spread = sum(_distance(one, other, valid) for one, other in pairwise(draws)) / (SCORE_DRAWS - 1)
         return torch.as_tensor(error - 0.5 * spread)
 
+    @torch.no_grad()
     def diagnose(self, features: Tensor, actions: Tensor, valid: Tensor) -> dict[str, float]:
         """``discriminator_accuracy``: 0.5 where it cannot tell, 1 where the generator has lost."""
         expert = self.discriminator(_seen(features, actions, valid)) > 0.0

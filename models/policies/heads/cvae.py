@@ -81,6 +81,7 @@ class CvaeHead(GeneratorHead):
         error = masked_sum((actions - self.sample(features, latent)).square(), valid)
         return 0.5 * error + self.kl_weight * divergence(mean, log_variance).sum(dim=1)
 
+    @torch.no_grad()
     def diagnose(self, features: Tensor, actions: Tensor, valid: Tensor) -> dict[str, float]:
         """``kl_nats``: what z says about the action; near 0 the posterior has collapsed, and z is ignored."""
         mean, log_variance = self.posterior(features, actions, valid)

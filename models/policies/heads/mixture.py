@@ -90,6 +90,7 @@ class MixtureHead(Head):
         mode = torch.where(counts, density, torch.zeros_like(density)).sum(dim=2)
         return -torch.logsumexp(torch.log_softmax(logits, dim=1) + mode, dim=1)
 
+    @torch.no_grad()
     def diagnose(self, features: Tensor, actions: Tensor, valid: Tensor) -> dict[str, float]:
         """How many modes are in use: ``exp`` of the entropy of the average weights, 1 to K."""
         average = torch.softmax(self.weight(features), dim=1).mean(dim=0)
