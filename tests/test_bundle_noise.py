@@ -22,7 +22,7 @@ from models.bundle.parity import ROUNDING
 from models.bundle.providers import _tensorrt_options
 from models.bundle.session import TENSORRT
 from models.bundle.structure import read_structure
-from models.bundle.torch_answers import JUMP, random_observations, torch_answer, wavering
+from models.bundle.torch_answers import random_observations, torch_answer, wavering
 from models.errors import BundleError
 from models.policies.heads import CvaeHead, IndependentOptions
 from models.runtime import PolicyRuntime
@@ -182,11 +182,11 @@ def test_a_tie_is_found_and_left_out_of_the_comparison(tmp_path: Path) -> None:
 def test_questions_at_a_tie_are_not_asked(tmp_path: Path) -> None:
     """Catches a known answer that another processor may rightly miss, and images of other questions than were asked.
 
-    Of 256 bins that all weigh about the same one is drawn sixteen times: the first question is a tie.
+    Of 256 bins that all weigh about the same one is drawn 32 times: on some of the first questions that is a tie.
     """
-    checkpoint = small_checkpoint(1, head=IndependentOptions(bins=256), act="sample", chunk=8)
+    checkpoint = small_checkpoint(3, head=IndependentOptions(bins=256), act="sample", chunk=16)
     bundle = inspect_bundle(export_bundle(checkpoint, tmp_path / "policy.onnx").path)
-    assert bundle.metadata.known_answer.rows == (1, 2, 3, 4)
+    assert bundle.metadata.known_answer.rows == (0, 2, 4, 6)
     verify_bundle(bundle.path, checkpoint.contract)
     model = onnx.load(str(bundle.path))
     _known(lambda values: values.pop("rows"))(model)
@@ -200,4 +200,3 @@ def test_heads_that_choose_nothing_are_compared_everywhere() -> None:
     assert isinstance(policy.head, CvaeHead)
     rows = random_observations(policy, 50)
     assert not wavering(policy, lambda one, arrays: torch_answer(one, arrays, None), rows, 1.0).any()
-    assert JUMP > 1e-5

@@ -19,8 +19,9 @@ __all__ = ["Answer", "Arrays", "follow", "noise_rows", "random_observations", "t
 # Copies of a policy with disturbed weights that must agree with it. Near a tie each disagrees with about even odds, so
 # that one tie in 256 is missed, and ties are rare to begin with.
 DISTURBED_COPIES = 8
-# Differences beyond this are a jump and not rounding: of actions as a share of their range, and of states.
-JUMP = 5e-5
+# A difference of this many times the disturbance, as a share of an action's range, is a jump: what is smooth follows
+# its weights, and the weights of some layers add up.
+JUMP = 20.0
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 Answer = Callable[[Arrays, FloatArray | None], Answers]
@@ -89,7 +90,7 @@ def wavering(
             disturbed[NOISE_INPUT] = (noise + size * torch.randn(noise.shape, generator=random)).numpy()
         found = answer(other, disturbed)
         # Written so that NaN counts as equal here: it is the comparison's business to refuse it.
-        differs |= (np.abs(found.action - expected.action) / span > JUMP).any(axis=(1, 2))
+        differs |= (np.abs(found.action - expected.action) / span > JUMP * size).any(axis=(1, 2))
     return differs
 
 
