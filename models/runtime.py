@@ -16,6 +16,7 @@ import numpy.typing as npt
 from models.bundle.check_report import CheckReport
 from models.bundle.known_answer import Answers
 from models.bundle.metadata import BundleMetadata
+from models.bundle.noise import NOISE_INPUT, draw_noise
 from models.bundle.providers import Loaded, open_graph
 from models.bundle.reading import Bundle, inspect_bundle
 from models.bundle.session import CPU, ProviderChoice
@@ -46,14 +47,18 @@ class PolicyRuntime:
             really runs.
         provider_note: one line: which provider, and why not a better one.
         is_recurrent: whether the policy keeps a state from tick to tick.
+        noise_seed: from which, with the stamp of a tick, a policy that acts by drawing is fed its noise; ``None`` for
+            one that does not draw.
     """
 
-    def __init__(self, bundle: Bundle, loaded: Loaded, warm_up_ticks: int) -> None:
+    def __init__(self, bundle: Bundle, loaded: Loaded, warm_up_ticks: int, noise_seed: int | None = None) -> None:
         """Use ``PolicyRuntime.load``."""
         self.bundle = bundle
         self.provider = loaded.provider
         self.provider_note = loaded.note
         self.is_recurrent = bundle.is_recurrent
+        stated = bundle.metadata.noise
+        self.noise_seed = None if stated is None else stated.seed if noise_seed is None else noise_seed
         self._graph = loaded.graph
         self._names = bundle.contract.action_names
         self._inputs = {entry.name: (np.dtype(entry.dtype), entry.sizes) for entry in bundle.inputs}
@@ -68,6 +73,7 @@ class PolicyRuntime:
         threads: int = DEFAULT_THREADS,
         *,
         warm_up_ticks: int | None = None,
+        noise_seed: int | None = None,
         verified: CheckReport | None = None,
     ) -> PolicyRuntime:
         """Check everything, choose a provider, replay the known answer.
@@ -78,6 +84,7 @@ class PolicyRuntime:
             provider: ``auto`` takes the first of TensorRT, CUDA and the CPU that works; all others insist.
             threads: inside one operator.
             warm_up_ticks: ticks after a reset before a recurrent policy may drive; the bundle's own when not given.
+            noise_seed: of a policy that acts by drawing; the bundle's own when not given.
             verified: what ``verify_in_child`` found: a file that is not the same any more is refused, and what the
                 child replayed on the CPU is not replayed on it again.
 
@@ -92,7 +99,7 @@ class PolicyRuntime:
         if warm_up_ticks is None:
             recurrence = bundle.metadata.recurrence
             warm_up_ticks = recurrence.warm_up_ticks if recurrence else DEFAULT_WARM_UP_TICKS
-        return cls(bundle, loaded, warm_up_ticks)
+        return cls(bundle, loaded, warm_up_ticks, noise_seed)
 
     @property
     def metadata(self) -> BundleMetadata:
@@ -170,6 +177,8 @@ class PolicyRuntime:
             if dtype.kind == "f" and not np.isfinite(array).all():
                 raise ObservationError(f"stream {key!r} is not finite", found=array[-1].tolist())
             feed[key] = array
+        if self.noise_seed is not None:
+            feed[NOISE_INPUT] = draw_noise(self.noise_seed, observation.stamp_ns, self.bundle.noise_width)
         return feed
 
     def _forget(self, reason: str) -> None:
@@ -189,7 +198,7 @@ class PolicyRuntime:
 
         A recurrent policy is reset by it; this has nothing to do with the ticks after which it :attr:`is_warm`.
         """
-        zeros = {key: np.zeros(shape, dtype) for key, (dtype, shape) in self._inputs.items()}
+        zeros = {entry.name: np.zeros(entry.sizes, entry.dtype) for entry in self.bundle.arrays}
         for _ in range(WARM_UP_RUNS):
             self._graph.step(zeros)
         self.reset()

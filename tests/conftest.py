@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from ros_processes import RosEnvironment
 
 from understudy.environment.domains import reserve_domain
 from understudy.environment.shared_memory import find_leftovers, remove_leftovers
+
+if TYPE_CHECKING:
+    from exported_parts import ExportedParts
 
 
 @pytest.fixture
@@ -31,3 +35,14 @@ def ros_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         finally:
             ros.close()
             remove_leftovers(find_leftovers(domain=domain_id))
+
+
+@pytest.fixture(scope="session")
+def exported_parts(tmp_path_factory: pytest.TempPathFactory) -> ExportedParts:
+    """Bundles of every head and memory, exported when first asked for: an export takes more than a second.
+
+    Use: ``policy, report = exported_parts("mixture drawn, lstm")``.
+    """
+    from exported_parts import ExportedParts
+
+    return ExportedParts(tmp_path_factory.mktemp("parts"))

@@ -19,6 +19,7 @@ from models.episodes import EpisodeDataset
 from models.errors import ContractError, DatasetError, TrainingError
 from models.learners import BehavioralCloning, BehavioralCloningConfig, EpochRecord, SafetyConfig, TrainedPolicy
 from models.learners.behavioral_cloning import _loss, _new_policy
+from models.learners.lessons import Lessons
 from models.learners.samples import TrainingSamples
 from models.policies import Policy
 from models.runtime import PolicyRuntime
@@ -152,18 +153,18 @@ def test_chunks_look_ahead_and_stop_at_the_episode(dataset: EpisodeDataset) -> N
     actions = policy.action_normalizer.inverse(samples.targets).numpy()
     last = int(np.flatnonzero(samples.episodes == 0)[-1])
     np.testing.assert_allclose(actions[5], np.asarray(dataset.actions)[5:8], atol=1e-5)
-    assert samples.valid[last - 2 : last + 2, :, 0].tolist() == [[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 1]]
-    assert samples.valid[-1, :, 0].tolist() == [1, 0, 0]
+    assert samples.valid[last - 2 : last + 2].tolist() == [[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 1]]
+    assert samples.valid[-1].tolist() == [1, 0, 0]
 
 
 def test_steps_beyond_an_episode_do_not_train(dataset: EpisodeDataset) -> None:
     """Catches a chunk that learns to stand still at every episode's end."""
     policy, samples = _samples(dataset, 1 << 30, chunk=3)
     policy.eval()
-    frames = torch.arange(len(samples))
-    before = _loss(policy, samples, frames, 0.0)
-    samples.targets[samples.valid.squeeze(2) == 0] = 1e3
-    assert torch.equal(_loss(policy, samples, frames, 0.0), before)
+    (lesson,) = Lessons(policy, samples, torch.arange(len(samples)), len(samples), 1).in_order()
+    before = _loss(policy, samples, lesson)
+    samples.targets[samples.valid == 0] = 1e3
+    assert torch.equal(_loss(policy, samples, lesson), before)
 
 
 def test_from_demonstrations_to_a_bundle_that_acts_the_same(
@@ -223,7 +224,7 @@ def test_robot_without_limits_is_refused_before_training(tmp_path: Path) -> None
 
 def test_recurrent_memory_is_refused(tmp_path: Path) -> None:
     recurrent = CONTRACT.replace("memory: {frames: 2}", "memory: {frames: 2, recurrent: true}")
-    with pytest.raises(TrainingError, match="stack of frames"):
+    with pytest.raises(TrainingError, match="disagree about memory"):
         BehavioralCloning(FAST).fit(column_dataset(tmp_path / "recurrent", contract=recurrent))
 
 

@@ -17,6 +17,7 @@ from models.bundle.known_answer import noise_image
 from models.bundle.structure import read_structure
 from models.errors import BundleError
 from models.policies.checkpoint import Checkpoint
+from models.policies.heads import GaussianOptions
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +121,6 @@ def test_export_never_replaces_what_is_no_file(tmp_path: Path) -> None:
 
 def test_gaussian_head_exports_without_observations_of_the_dataset(tmp_path: Path) -> None:
     """Catches a head that trains and cannot be exported, and a comparison that needs recorded observations."""
-    checkpoint = dataclasses.replace(small_checkpoint(head="gaussian"), probe={})
+    checkpoint = dataclasses.replace(small_checkpoint(head=GaussianOptions()), probe={})
     assert export_bundle(checkpoint, tmp_path / "policy.onnx").parity.observations >= 256
     verify_bundle(tmp_path / "policy.onnx", checkpoint.contract)

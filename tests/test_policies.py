@@ -15,16 +15,9 @@ from models.augment import vary_light
 from models.errors import TrainingError
 from models.policies import PolicyConfig, PolicySpecification
 from models.policies.checkpoint import Checkpoint
-from models.policies.heads import GaussianHead, Head, PointHead
+from models.policies.heads import CvaeOptions, FlowOptions, HeadOptions, MixtureOptions, PointOptions, head_options
 from models.policies.image_encoder import ImageEncoder
 from models.policies.normalization import Normalizer
-
-HEADS: dict[str, Head] = {
-    "l1": PointHead(8, 3, 2, "l1"),
-    "mse": PointHead(8, 3, 2, "mse"),
-    "huber": PointHead(8, 3, 2, "huber"),
-    "gaussian": GaussianHead(8, 3, 2),
-}
 
 
 def _raw(count: int = 5, seed: int = 0) -> dict[str, torch.Tensor]:
@@ -33,55 +26,6 @@ def _raw(count: int = 5, seed: int = 0) -> dict[str, torch.Tensor]:
         CAMERA: torch.from_numpy(random.integers(0, 256, (count, FRAMES, *IMAGE), dtype=np.uint8)),
         STATE: torch.from_numpy(random.normal(size=(count, FRAMES, 2)).astype(np.float32)),
     }
-
-
-@pytest.mark.parametrize("name", HEADS)
-def test_every_head_learns_a_linear_map(name: str) -> None:
-    """Catches a head whose loss does not lead to the actions that it acts with."""
-    torch.manual_seed(0)
-    head = HEADS[name]
-    features = torch.randn(256, 8)
-    actions = (features @ torch.randn(8, 6) / 3).reshape(-1, 3, 2)
-    optimiser = torch.optim.Adam(head.parameters(), 0.03)
-    for _ in range(300):
-        optimiser.zero_grad()
-        loss = head.loss(features, actions)
-        assert loss.shape == actions.shape
-        loss.mean().backward()
-        optimiser.step()
-    assert float((head(features) - actions).detach().abs().mean()) < 0.05
-
-
-def test_gaussian_head_learns_the_spread_of_its_expert() -> None:
-    """Catches a sign error in the likelihood: the learned deviation must be that of the noise, per dimension."""
-    torch.manual_seed(0)
-    head = GaussianHead(1, 1, 2)
-    features = torch.ones(4000, 1)
-    actions = torch.randn(4000, 1, 2) * torch.tensor([0.2, 0.8])
-    optimiser = torch.optim.Adam(head.parameters(), 0.02)
-    for _ in range(400):
-        optimiser.zero_grad()
-        head.loss(features, actions).mean().backward()
-        optimiser.step()
-    assert head.log_std.exp().flatten().tolist() == pytest.approx([0.2, 0.8], rel=0.05)
-
-
-def test_gaussian_loss_is_the_negative_log_likelihood() -> None:
-    """Catches a lost constant or factor, against torch's own distribution."""
-    torch.manual_seed(0)
-    head = GaussianHead(4, 2, 3)
-    features, actions = torch.randn(7, 4), torch.randn(7, 2, 3)
-    expected = -torch.distributions.Normal(head(features), head.log_std.exp()).log_prob(actions)
-    torch.testing.assert_close(head.loss(features, actions), expected)
-
-
-def test_gaussian_deviation_is_clamped() -> None:
-    """Catches a likelihood without bound when one dimension is fitted exactly."""
-    head = GaussianHead(1, 1, 1)
-    with torch.no_grad():
-        head.log_std.fill_(-50.0)
-        loss = head.loss(torch.zeros(1, 1), head(torch.zeros(1, 1)))
-    assert float(loss) >= -5.0
 
 
 def test_actions_are_in_si_units_and_within_limits() -> None:
@@ -189,11 +133,18 @@ def test_light_varies_by_sample_and_not_by_frame() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"head": "pont"}, "did you mean 'point'"),
-        ({"loss": "hubert"}, "did you mean 'huber'"),
+        ({"head": "point"}, "options of a head"),
+        ({"act": "sampl"}, "did you mean 'sample'"),
+        ({"act": "sample"}, "no distribution"),
+        ({"memory": "lstn"}, "did you mean 'lstm'"),
+        ({"encoder": "resnt"}, "did you mean 'resnet'"),
+        ({"resnet_channels": 32}, "no effect"),
+        ({"encoder": "resnet", "image_channels": (8,)}, "no effect"),
+        ({"memory_features": 8}, "no effect"),
+        ({"previous_action": True}, "no effect"),
+        ({"state_layers": 0}, "at least 1 layer"),
         ({"chunk": 0}, "at least 1"),
         ({"crop_top": 1.0}, "share of the rows"),
-        ({"head": "gaussian", "loss": "l1"}, "no effect"),
         ({"state_dropout": 1.0}, "probability"),
         ({"image_channels": ()}, "positive count"),
     ],
@@ -213,9 +164,35 @@ def test_cropping_everything_away_is_an_error() -> None:
         small_policy(pool=32)
 
 
-def test_specification_survives_json() -> None:
-    specification = small_policy().specification
-    assert PolicySpecification.from_dict(specification.to_dict()) == specification
+@pytest.mark.parametrize("head", [PointOptions("l1"), MixtureOptions(modes=3), CvaeOptions(latent=2), FlowOptions()])
+def test_specification_survives_json(head: HeadOptions) -> None:
+    """Catches options of a head that a checkpoint forgets."""
+    specification = small_policy(head=head).specification
+    again = PolicySpecification.from_dict(json.loads(json.dumps(specification.to_dict())))
+    assert again == specification
+    assert again.config.head == head
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("mixtur", {}, "did you mean 'mixture'"),
+        ("mixture", {"mode": 3}, "did you mean 'modes'"),
+        ("mixture", {"kind": "point"}, "no option 'kind'"),
+        ("mixture", {"modes": 1}, "at least 2"),
+        ("point", {"loss": "hubert"}, "did you mean 'huber'"),
+        ("independent", {"bins": 1}, "at least 2"),
+        ("joint", {"clusters": 1}, "at least 2"),
+        ("autoregressive", {"hidden": 0}, "positive width"),
+        ("cvae", {"kl_weight": 0.0}, "positive weight"),
+        ("n_best", {"draws": 1}, "at least 2"),
+        ("adversarial", {"penalty": -1.0}, "0 or more"),
+        ("flow", {"steps": 0}, "1 to 100"),
+    ],
+)
+def test_bad_options_of_heads_are_rejected_at_construction(kind: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        head_options(kind, options)
 
 
 def test_checkpoint_survives_the_disk(tmp_path: Any) -> None:

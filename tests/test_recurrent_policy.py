@@ -85,10 +85,10 @@ def test_a_sequence_in_pieces_is_the_whole_sequence() -> None:
 
 def test_gradients_reach_back_to_the_start_and_no_further() -> None:
     """Catches a state that is detached between ticks (nothing is learned about the past), or leaks across a reset."""
-    memory = GruMemory(4, WIDTH)
+    memory = GruMemory(1, 4, WIDTH)
     for starts, reach in ((None, [True, True, True]), (torch.tensor([[False, True, False]]), [False, True, True])):
         features = torch.randn(1, 3, 4, requires_grad=True)
-        state = memory.initial_state(1).requires_grad_()
+        state = torch.zeros(1, *memory.state_shape).requires_grad_()
         remembered, _ = memory.unroll(features, state, starts)
         torch.autograd.backward(remembered[:, -1].sum())
         assert features.grad is not None
@@ -99,7 +99,7 @@ def test_gradients_reach_back_to_the_start_and_no_further() -> None:
 
 def test_a_reset_gets_rid_of_nan() -> None:
     """Catches a reset by multiplication, after which NaN is still NaN."""
-    memory = GruMemory(4, WIDTH).eval()
+    memory = GruMemory(1, 4, WIDTH).eval()
     poisoned = torch.full((1, WIDTH), float("nan"))
     with torch.inference_mode():
         remembered, state = memory.unroll(torch.zeros(1, 2, 4), poisoned, torch.tensor([[False, True]]))
@@ -110,11 +110,11 @@ def test_a_reset_gets_rid_of_nan() -> None:
 
 def test_a_healthy_state_stays_within_its_limit() -> None:
     """Catches a limit that resets a policy for nothing: the largest weights and inputs do not lead beyond it."""
-    memory = GruMemory(4, WIDTH).eval()
+    memory = GruMemory(1, 4, WIDTH).eval()
     with torch.inference_mode():
         for weight in memory.parameters():
             weight.copy_(1e3 * torch.randn_like(weight))
-        _, state = memory.unroll(1e6 * torch.randn(64, 50, 4), memory.initial_state(64))
+        _, state = memory.unroll(1e6 * torch.randn(64, 50, 4), torch.zeros(64, *memory.state_shape))
     assert float(state.abs().max()) <= memory.state_limit
 
 
@@ -122,13 +122,13 @@ def test_a_state_is_learnt_from() -> None:
     """Catches weights of the memory that training never reaches: remember what was seen ten ticks ago."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        memory, read = GruMemory(1, 8), torch.nn.Linear(8, 1)
+        memory, read = GruMemory(1, 1, 8), torch.nn.Linear(8, 1)
         optimiser = torch.optim.Adam([*memory.parameters(), *read.parameters()], 2e-2)
         errors = []
         for _ in range(150):
             shown = torch.randint(0, 2, (32, 1, 1)).float() * 2 - 1
             features = torch.cat([shown, torch.zeros(32, 9, 1)], dim=1)
-            remembered, _ = memory.unroll(features, memory.initial_state(32))
+            remembered, _ = memory.unroll(features, torch.zeros(32, *memory.state_shape))
             error = (read(remembered[:, -1]) - shown[:, 0]).square().mean()
             optimiser.zero_grad()
             torch.autograd.backward(error)

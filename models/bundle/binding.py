@@ -33,7 +33,7 @@ class BoundGraph:
 
     Args:
         session: of ONNX Runtime.
-        inputs: the observation streams.
+        inputs: the observation streams, and the noise of a policy that draws.
         chunk: actions per observation.
         dims: of an action.
         state_shape: of the state; ``None`` without one.
@@ -88,7 +88,7 @@ class BoundGraph:
             self._states[self._turn].update_inplace(given)
 
     def step(self, arrays: Arrays) -> Answers:
-        """One observation, stream key to ``(frames, ...)``, to answers of one row in memory of their own.
+        """One observation by input, ``(frames, ...)`` or ``(width,)``, to answers of one row in memory of their own.
 
         The state goes on; the one handed back is a copy to look at.
         """

@@ -65,6 +65,7 @@ def check_bundle(path: Path, contract_path: Path | None, provider: ProviderChoic
         runs=RUNS,
         median_ms=float(np.median(times_ms)),
         longest_ms=max(times_ms),
+        noise_width=bundle.noise_width,
     )
 
 
@@ -126,7 +127,8 @@ def _for_a_person(report: CheckReport) -> str:
             f"  SHA-256:  {report.sha256}",
             f"  contract: {report.contract_hash[:12]}, {contract}",
             f"  policy:   {report.chunk} x {', '.join(report.action_names)}"
-            + (", with a recurrent state" if report.is_recurrent else ""),
+            + (", with a recurrent state" if report.is_recurrent else "")
+            + (f", drawn with {report.noise_width} numbers a tick" if report.noise_width else ""),
             f"  one run:  {report.median_ms:.3g} ms (longest of {report.runs}: {report.longest_ms:.3g} ms), "
             f"{report.provider}",
         ]

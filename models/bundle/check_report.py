@@ -27,6 +27,7 @@ class CheckReport:
         runs: how often it was timed.
         median_ms: of one run.
         longest_ms: of one run.
+        noise_width: standard normal numbers that a policy which acts by drawing takes each tick; 0 for none.
     """
 
     path: str
@@ -41,6 +42,7 @@ class CheckReport:
     runs: int
     median_ms: float
     longest_ms: float
+    noise_width: int = 0
 
     def to_json(self) -> str:
         """One line."""

@@ -16,11 +16,14 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from models.bundle.metadata import BundleMetadata, Parity, Recurrence
-from models.bundle.parity import known_answer, measure_parity, random_observations, state_limit
+from models.bundle.metadata import BundleMetadata, NoiseSource, Parity, Recurrence
+from models.bundle.noise import NOISE_INPUT
+from models.bundle.parity import measure_parity
+from models.bundle.questions import known_answer
 from models.bundle.reading import Bundle
 from models.bundle.signature import OUTPUTS, STATE_INPUT, STATE_OUTPUT
 from models.bundle.structure import read_structure
+from models.bundle.torch_answers import noise_rows, random_observations
 from models.bundle.verification import verify_bundle
 from models.contract import Contract
 from models.errors import BundleError
@@ -31,6 +34,8 @@ __all__ = ["BundleReport", "export_bundle"]
 
 # The operator set that torch's exporter writes natively; any other goes through a converter.
 OPSET = 18
+# Of the noise of a policy that draws, unless whoever runs it chooses another; any number would do.
+NOISE_SEED = 0
 LIBRARIES = ("torch", "onnx", "onnxscript", "onnxruntime-gpu", "onnxruntime", "numpy")
 
 
@@ -86,6 +91,7 @@ def export_bundle(checkpoint: Checkpoint | Path | str, path: Path | str) -> Bund
         libraries=_library_versions(),
         graph_sha256=read_structure(model.SerializeToString()).graph_sha256,
         recurrence=_recurrence(policy),
+        noise=NoiseSource(policy.noise_width, NOISE_SEED) if policy.noise_width else None,
     )
     for key, value in metadata.to_properties().items():
         model.metadata_props.add(key=key, value=value)
@@ -106,7 +112,7 @@ def _require_same_memory(checkpoint: Checkpoint) -> None:
 
 def _recurrence(policy: Policy) -> Recurrence | None:
     config = policy.specification.config
-    return Recurrence(state_limit(policy), config.memory_warm_up) if config.is_recurrent else None
+    return Recurrence(policy.state_limit, config.memory_warm_up) if config.is_recurrent else None
 
 
 class _Flat(nn.Module):
@@ -118,22 +124,23 @@ class _Flat(nn.Module):
         self.keys = [stream.key for stream in policy.specification.streams]
 
     def forward(self, *arrays: Tensor) -> tuple[Tensor, ...]:
-        """Arrays in the order of the streams, and behind them the state of a recurrent policy."""
+        """Arrays in the order of the streams, behind them the noise and the state of a policy that has them."""
         raw = dict(zip(self.keys, arrays, strict=False))
-        if self.policy.recurrence is None:
-            action, unsafe = self.policy(raw)
+        noise = arrays[len(self.keys)] if self.policy.noise_width else None
+        if not self.policy.is_recurrent:
+            action, unsafe = self.policy(raw, noise)
             return action, unsafe
-        outputs, state = self.policy.step(raw, arrays[-1])
+        outputs, state = self.policy.step(raw, arrays[-1], noise)
         return (*outputs, state)
 
 
 def _to_onnx(policy: Policy) -> onnx.ModelProto:
     """The graph with a free batch axis, and without the names of files and modules that the exporter leaves in it."""
-    rows = random_observations(policy, 2)
-    names = [stream.key for stream in policy.specification.streams]
+    rows = random_observations(policy, 2) | noise_rows(policy, 2)
+    names = [stream.key for stream in policy.specification.streams] + [NOISE_INPUT] * (policy.noise_width > 0)
     arguments = [torch.from_numpy(rows[key]) for key in names]
     outputs = list(OUTPUTS)
-    if policy.recurrence is not None:
+    if policy.is_recurrent:
         names.append(STATE_INPUT)
         arguments.append(policy.initial_state(2))
         outputs.append(STATE_OUTPUT)

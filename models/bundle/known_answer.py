@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.bundle.noise import NOISE_INPUT
 from models.data import FloatArray
 
 __all__ = [
@@ -107,6 +108,9 @@ class KnownAnswer:
         unsafe_probability: ``(N,)`` float32.
         previous_state: ``(N, ...)`` float32, what a recurrent policy is asked to go on from; ``None`` without one.
         state: ``(N, ...)`` float32, what it then remembers.
+        noise: ``(N, width)`` float32, what a policy that acts by drawing is fed; ``None`` for one that does not draw.
+        rows: the numbers of the questions, which their images are made from; ``None`` for 0 to N - 1. Questions on
+            which the policy wavers between two alternatives are left out: there another processor may rightly differ.
     """
 
     images: Mapping[str, tuple[int, ...]]
@@ -115,6 +119,8 @@ class KnownAnswer:
     unsafe_probability: FloatArray
     previous_state: FloatArray | None = None
     state: FloatArray | None = None
+    noise: FloatArray | None = None
+    rows: tuple[int, ...] | None = None
 
     @property
     def count(self) -> int:
@@ -127,11 +133,13 @@ class KnownAnswer:
         return Answers(self.action, self.unsafe_probability, self.state)
 
     def question(self, index: int) -> dict[str, npt.NDArray[np.generic]]:
-        """One row of the question: stream key to ``(frames, ...)``."""
-        images: dict[str, npt.NDArray[np.generic]] = {
-            key: noise_image(key, index, shape) for key, shape in self.images.items()
+        """One row of the question: stream key to ``(frames, ...)``, and the noise ``(width,)`` where there is any."""
+        number = index if self.rows is None else self.rows[index]
+        asked: dict[str, npt.NDArray[np.generic]] = {
+            key: noise_image(key, number, shape) for key, shape in self.images.items()
         }
-        return images | {key: rows[index] for key, rows in self.vectors.items()}
+        asked |= {key: rows[index] for key, rows in self.vectors.items()}
+        return asked if self.noise is None else asked | {NOISE_INPUT: self.noise[index]}
 
     def errors(
         self, answer: Callable[[Arrays, FloatArray | None], Answers], span: FloatArray, state_limit: float = 1.0
@@ -161,6 +169,10 @@ class KnownAnswer:
         }
         if self.previous_state is not None and self.state is not None:
             values |= {"previous_state": self.previous_state.tolist(), "state": self.state.tolist()}
+        if self.noise is not None:
+            values["noise_input"] = self.noise.tolist()
+        if self.rows is not None:
+            values["rows"] = list(self.rows)
         return values
 
     @classmethod
@@ -174,6 +186,8 @@ class KnownAnswer:
             unsafe_probability=np.array(values["unsafe_probability"], np.float32),
             previous_state=np.array(values["previous_state"], np.float32) if recurrent else None,
             state=np.array(values["state"], np.float32) if recurrent else None,
+            noise=np.array(values["noise_input"], np.float32) if "noise_input" in values else None,
+            rows=tuple(int(row) for row in values["rows"]) if "rows" in values else None,
         )
         if answer.action.ndim != 3 or answer.count == 0 or answer.unsafe_probability.shape != (answer.count,):
             raise ValueError(f"the known answer has actions of shape {answer.action.shape}")
@@ -182,6 +196,10 @@ class KnownAnswer:
         states = [state for state in (answer.previous_state, answer.state) if state is not None]
         if any(state.ndim < 2 or len(state) != answer.count or state.shape != states[0].shape for state in states):
             raise ValueError("the known answer's states do not match its actions")
+        if answer.noise is not None and (answer.noise.ndim != 2 or len(answer.noise) != answer.count):
+            raise ValueError("the known answer's noise does not match its actions")
+        if answer.rows is not None and (len(answer.rows) != answer.count or min(answer.rows) < 0):
+            raise ValueError("the known answer's rows do not match its actions")
         return answer
 
 

@@ -12,7 +12,16 @@ from typing import Any
 from models.bundle.known_answer import KnownAnswer
 from models.errors import BundleError
 
-__all__ = ["FORMAT_VERSION", "KEYS", "RECURRENCE_KEY", "BundleMetadata", "Parity", "Recurrence"]
+__all__ = [
+    "FORMAT_VERSION",
+    "KEYS",
+    "NOISE_KEY",
+    "RECURRENCE_KEY",
+    "BundleMetadata",
+    "NoiseSource",
+    "Parity",
+    "Recurrence",
+]
 
 FORMAT_VERSION = 1
 PREFIX = "understudy."
@@ -37,6 +46,12 @@ KEYS = tuple(
 RECURRENCE_KEY = PREFIX + "recurrence"
 """The key that a bundle has if, and only if, its policy keeps a state."""
 
+NOISE_KEY = PREFIX + "noise"
+"""The key that a bundle has if, and only if, its policy acts by drawing."""
+
+NORMAL = "standard normal"
+"""The only distribution of noise; spelled out for readers in other languages."""
+
 MOST_WARM_UP_TICKS = 100_000
 """More than half an hour at 50 Hz is no warm-up but a slip."""
 
@@ -51,6 +66,8 @@ class Parity:
         unsafe_probability: of the probability.
         state: of the state, as a share of its limit, at any step of several that follow one another; 0 without one.
         steps: how many steps follow one another; 1 for a policy without a state.
+        undecided: of the observations, those left out because torch itself answers otherwise when its weights change
+            by rounding: the policy stood between two alternatives. 0 for a policy that chooses between none.
     """
 
     observations: int
@@ -58,6 +75,24 @@ class Parity:
     unsafe_probability: float
     state: float = 0.0
     steps: int = 1
+    undecided: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseSource:
+    """What a policy that acts by drawing is to be fed.
+
+    Attributes:
+        width: independent standard normal numbers a tick.
+        seed: of the generator, unless whoever runs the policy chooses another.
+    """
+
+    width: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ValueError(f"the noise is {self.width} wide")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +131,7 @@ class BundleMetadata:
         libraries: versions of what exported it.
         graph_sha256: of the graph's bytes; empty until it is sealed.
         recurrence: of a policy that keeps a state; ``None`` for one that does not.
+        noise: of a policy that acts by drawing; ``None`` for one that does not.
         format_version: of this layout.
     """
 
@@ -110,6 +146,7 @@ class BundleMetadata:
     libraries: Mapping[str, str] = field(default_factory=dict)
     graph_sha256: str = ""
     recurrence: Recurrence | None = None
+    noise: NoiseSource | None = None
     format_version: int = FORMAT_VERSION
 
     def to_properties(self) -> dict[str, str]:
@@ -117,6 +154,8 @@ class BundleMetadata:
         parity = dataclasses.asdict(self.parity)
         if self.recurrence is None:
             del parity["state"], parity["steps"]
+        if self.parity.undecided == 0:
+            del parity["undecided"]
         values = {
             "format_version": _json(self.format_version),
             "contract": self.contract_text,
@@ -133,6 +172,8 @@ class BundleMetadata:
         properties = {PREFIX + name: value for name, value in values.items()}
         if self.recurrence is not None:
             properties[RECURRENCE_KEY] = _json(dataclasses.asdict(self.recurrence))
+        if self.noise is not None:
+            properties[NOISE_KEY] = _json({"distribution": NORMAL, **dataclasses.asdict(self.noise)})
         return properties
 
     @classmethod
@@ -172,11 +213,13 @@ class BundleMetadata:
                     float(parity["unsafe_probability"]),
                     float(parity.get("state", 0.0)),
                     int(parity.get("steps", 1)),
+                    int(parity.get("undecided", 0)),
                 ),
                 known_answer=KnownAnswer.from_dict(json.loads(plain["known_answer"])),
                 libraries=dict(json.loads(plain["libraries"])),
                 graph_sha256=plain["graph_sha256"],
                 recurrence=_recurrence(properties.get(RECURRENCE_KEY)),
+                noise=_noise(properties.get(NOISE_KEY)),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(
@@ -191,6 +234,15 @@ def _recurrence(text: str | None) -> Recurrence | None:
         return None
     values = json.loads(text)
     return Recurrence(float(values["state_limit"]), int(values["warm_up_ticks"]))
+
+
+def _noise(text: str | None) -> NoiseSource | None:
+    if text is None:
+        return None
+    values = json.loads(text)
+    if values["distribution"] != NORMAL:
+        raise ValueError(f"noise of the distribution {values['distribution']!r}, not {NORMAL!r}")
+    return NoiseSource(int(values["width"]), int(values["seed"]))
 
 
 def _json(value: object) -> str:

@@ -220,7 +220,7 @@ def _cuda_options(bundle: Bundle) -> dict[str, Options]:
 
 def _tensorrt_options(bundle: Bundle) -> dict[str, Options]:
     """One engine for one observation at a time, in float32, kept on disk: building it takes seconds to minutes."""
-    inputs: dict[str, tuple[int | None, ...]] = {entry.name: entry.shape[1:] for entry in bundle.inputs}
+    inputs: dict[str, tuple[int | None, ...]] = {entry.name: entry.shape[1:] for entry in bundle.arrays}
     if bundle.state_shape is not None:
         inputs[STATE_INPUT] = bundle.state_shape
     shapes = ",".join(f"{name}:" + "x".join(["1", *map(str, shape)]) for name, shape in inputs.items())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.bundle.metadata import BundleMetadata
+from models.bundle.noise import NOISE_INPUT
 from models.bundle.protobuf import WireError
 from models.bundle.signature import check_known_answer, check_signature
 from models.bundle.structure import ModelStructure, TensorInfo, read_structure
@@ -37,6 +38,8 @@ class Bundle:
         chunk: actions per observation.
         operators: operator types in the graph.
         state_shape: of what a recurrent policy remembers, without the batch axis; ``None`` for a policy without.
+        noise_width: standard normal numbers that each tick takes of a policy that acts by drawing; 0 for one that does
+            not.
     """
 
     path: Path
@@ -48,6 +51,13 @@ class Bundle:
     chunk: int
     operators: tuple[str, ...]
     state_shape: tuple[int, ...] | None = None
+    noise_width: int = 0
+
+    @property
+    def arrays(self) -> tuple[TensorInfo, ...]:
+        """What an observation of one tick makes the graph's inputs: the streams, and the noise where there is any."""
+        noise = TensorInfo(NOISE_INPUT, "float32", (None, self.noise_width))
+        return (*self.inputs, noise) if self.noise_width else self.inputs
 
     @property
     def is_recurrent(self) -> bool:
@@ -121,6 +131,7 @@ def inspect_bundle(path: Path | str, sha256: str = "") -> Bundle:
         chunk=signature.chunk,
         operators=tuple(sorted({name for _, name in structure.operators})),
         state_shape=signature.state_shape,
+        noise_width=signature.noise_width,
     )
 
 

@@ -61,7 +61,7 @@ class Session:
         self.provider: str = self._session.get_providers()[0]
 
     def run(self, arrays: Mapping[str, npt.NDArray[np.generic]], state: FloatArray | None = None) -> Answers:
-        """``(N, frames, ...)`` by stream key, and the states ``(N, ...)`` of a recurrent policy, to N answers."""
+        """``(N, frames, ...)`` by stream key, noise by its input's name, and states ``(N, ...)``, to N answers."""
         if state is None:
             return Answers(*self._session.run(OUTPUTS, dict(arrays)))
         return Answers(*self._session.run((*OUTPUTS, STATE_OUTPUT), {**arrays, STATE_INPUT: state}))
@@ -69,4 +69,4 @@ class Session:
     def bind(self, bundle: Bundle, device: Device, copies_inputs: bool | None = None) -> BoundGraph:
         """Buffers for one observation at a time, on a device; the bundle says their shapes."""
         dims = len(bundle.contract.action_names)
-        return BoundGraph(self._session, bundle.inputs, bundle.chunk, dims, bundle.state_shape, device, copies_inputs)
+        return BoundGraph(self._session, bundle.arrays, bundle.chunk, dims, bundle.state_shape, device, copies_inputs)

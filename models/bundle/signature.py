@@ -8,17 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.bundle.metadata import BundleMetadata
+from models.bundle.noise import NOISE_INPUT
 from models.bundle.structure import ModelStructure, TensorInfo
 from models.contract import Contract
 from models.errors import BundleError
 
-__all__ = ["OUTPUTS", "STATE_INPUT", "STATE_OUTPUT", "Signature", "check_known_answer", "check_signature"]
+__all__ = [
+    "OUTPUTS",
+    "STATE_INPUT",
+    "STATE_OUTPUT",
+    "Signature",
+    "check_known_answer",
+    "check_signature",
+]
 
 OUTPUTS = ("action", "unsafe_probability")
 """Of every policy, in this order."""
 
 STATE_INPUT, STATE_OUTPUT = "previous_state", "state"
 """Of a recurrent policy. They differ because ONNX gives every value one name (static single assignment)."""
+
+# One number for each dimension of a long chunk, several times over; the runtime draws them all each tick.
+MAX_NOISE = 2**16
 
 # 4 MB. A recurrent policy of this kind of robot keeps some hundred numbers; the runtime looks at all of them each tick.
 MAX_STATE_ELEMENTS = 2**20
@@ -32,18 +43,22 @@ class Signature:
         inputs: one for each observation stream; the batch axis is ``None``.
         chunk: actions per observation.
         state_shape: of one observation's state; ``None`` without one.
+        noise_width: standard normal numbers that one observation takes; 0 for none.
     """
 
     inputs: tuple[TensorInfo, ...]
     chunk: int
     state_shape: tuple[int, ...] | None
+    noise_width: int = 0
 
 
 def check_signature(name: str, structure: ModelStructure, contract: Contract) -> Signature:
     """Raise ``BundleError`` unless inputs and outputs are as the contract asks for; ``name`` is the file's."""
     inputs = {entry.name: entry for entry in structure.inputs}
     recurrent = contract.memory.recurrent
-    keys = [stream.key for stream in contract.observations] + [STATE_INPUT] * recurrent
+    streams = [stream.key for stream in contract.observations]
+    draws = NOISE_INPUT in inputs and NOISE_INPUT not in streams
+    keys = streams + [STATE_INPUT] * recurrent + [NOISE_INPUT] * draws
     if sorted(inputs) != sorted(keys) or len(structure.inputs) != len(keys):
         raise BundleError(f"{name} has other inputs than its contract", found=sorted(inputs), expected=", ".join(keys))
     for stream in contract.observations:
@@ -67,8 +82,21 @@ def check_signature(name: str, structure: ModelStructure, contract: Contract) ->
             )
     chunk = _check_outputs(name, structure, len(contract.action_names), recurrent)
     state_shape = _check_state(name, structure) if recurrent else None
-    streams = tuple(entry for entry in structure.inputs if entry.name != STATE_INPUT or not recurrent)
-    return Signature(streams, chunk, state_shape)
+    noise_width = _check_noise(name, inputs[NOISE_INPUT]) if draws else 0
+    return Signature(
+        tuple(entry for entry in structure.inputs if entry.name in streams), chunk, state_shape, noise_width
+    )
+
+
+def _check_noise(name: str, entry: TensorInfo) -> int:
+    width = entry.shape[1] if len(entry.shape) == 2 else None
+    if entry.dtype != "float32" or entry.shape[0] is not None or not width or not 0 < width <= MAX_NOISE:
+        raise BundleError(
+            f"the noise of {name} cannot be drawn",
+            found=f"{entry.name} {entry.dtype} {_shape(entry.shape)}",
+            expected=f"float32 (N, width), of at most {MAX_NOISE} numbers",
+        )
+    return width
 
 
 def _check_outputs(name: str, structure: ModelStructure, dims: int, recurrent: bool) -> int:
@@ -112,6 +140,10 @@ def check_known_answer(name: str, signature: Signature, metadata: BundleMetadata
         asked[STATE_INPUT] = known.previous_state.shape[1:]
     if signature.state_shape is not None:
         taken[STATE_INPUT] = signature.state_shape
+    if known.noise is not None:
+        asked[NOISE_INPUT] = known.noise.shape[1:]
+    if signature.noise_width:
+        taken[NOISE_INPUT] = (signature.noise_width,)
     fits = asked == taken and known.action.shape[1:] == (signature.chunk, dims)
     finite = all(np.isfinite(rows).all() for rows in (known.action, known.state) if rows is not None)
     if not fits or not finite:
@@ -121,6 +153,18 @@ def check_known_answer(name: str, signature: Signature, metadata: BundleMetadata
             f"{name} does not say how its state is to be treated",
             found="metadata about a state that the graph has not" if metadata.recurrence else "no metadata about it",
             expected="understudy.recurrence if, and only if, the policy keeps a state",
+            fix="export it again with `understudy export`",
+        )
+    _require_same_noise(name, signature, metadata)
+
+
+def _require_same_noise(name: str, signature: Signature, metadata: BundleMetadata) -> None:
+    stated = metadata.noise.width if metadata.noise else 0
+    if stated != signature.noise_width:
+        raise BundleError(
+            f"{name} does not say what noise it is to be fed",
+            found=f"metadata about {stated} numbers, a graph that takes {signature.noise_width}",
+            expected="understudy.noise, with the width of the input, if, and only if, the graph takes noise",
             fix="export it again with `understudy export`",
         )
 

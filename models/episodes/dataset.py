@@ -90,6 +90,13 @@ class EpisodeDataset:
         positions = np.arange(len(self), dtype=np.int64)
         return np.maximum.accumulate(np.where(self.starts_memory, positions, 0))
 
+    @cached_property
+    def begins_stretch(self) -> npt.NDArray[np.bool_]:
+        """``(T,)`` ticks that do not follow the one before them: memory starts anew, or a tick is missing between."""
+        begins = self.starts_memory.copy()
+        begins[1:] |= np.diff(self.stamps_ns) > _MAX_STEP * self.contract.period_s * 1e9
+        return begins
+
     def stack_index(self, memory: Memory | None = None) -> IndexArray:
         """``(T, frames)`` ticks whose frames make each tick's stack, oldest first.
 
@@ -121,9 +128,7 @@ class EpisodeDataset:
             ``(T, length)`` ticks, and whether each still belongs to the same stretch without a reset of memory and
             without a tick left out, however few; where it does not, the stretch's last tick stands.
         """
-        begins = self.starts_memory.copy()
-        begins[1:] |= np.diff(self.stamps_ns) > _MAX_STEP * self.contract.period_s * 1e9
-        starts = np.append(np.flatnonzero(begins), len(self))
+        starts = np.append(np.flatnonzero(self.begins_stretch), len(self))
         last = np.repeat(starts[1:] - 1, np.diff(starts))
         later = np.arange(len(self), dtype=np.int64)[:, None] + np.arange(length, dtype=np.int64)
         return np.minimum(later, last[:, None]), later <= last[:, None]

@@ -2,10 +2,10 @@
 
 from models.learners.behavioral_cloning import (
     BehavioralCloning,
-    BehavioralCloningConfig,
     Evaluate,
     Progress,
 )
+from models.learners.cloning_config import BehavioralCloningConfig
 from models.learners.safety import SafetyConfig, SafetyReport
 from models.learners.trained import EpochRecord, TrainedPolicy
 

@@ -6,19 +6,19 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.augment import vary_light
 from models.contract import Contract
 from models.episodes import EpisodeDataset
 from models.errors import TrainingError
-from models.learners.safety import SafetyConfig, SafetyReport, fit_safety_classifier
-from models.learners.samples import TrainingSamples, in_batches
+from models.learners.cloning_config import BehavioralCloningConfig
+from models.learners.lessons import Lesson, Lessons
+from models.learners.safety import SafetyReport, fit_safety_classifier
+from models.learners.samples import TrainingSamples
 from models.learners.trained import EpochRecord, TrainedPolicy
 from models.policies import Policy, PolicyConfig, PolicySpecification, Scaling, StreamShape
 from models.policies.checkpoint import Checkpoint
@@ -30,52 +30,6 @@ VALIDATION_BATCH = 1024
 PROBES = 160
 
 
-@dataclass(frozen=True)
-class BehavioralCloningConfig:
-    """Options of the learner; those that contradict each other raise ``TrainingError``."""
-
-    # The network.
-    policy: PolicyConfig = field(default_factory=PolicyConfig)
-    # Passes over the training frames.
-    epochs: int = 20
-    # Frames per step of the optimiser.
-    batch_size: int = 128
-    # Of Adam at the start; it falls to zero along half a cosine.
-    learning_rate: float = 2e-3
-    # Penalty on large weights, off by default.
-    weight_decay: float = 0.0
-    # Share of the episodes (at least one) that the policy never trains on: they choose the checkpoint, and the safety
-    # classifier learns from them how wrong the policy is where it has not been.
-    held_out: float = 0.2
-    # Strength of the change of brightness and contrast, in standard deviations; 0 turns it off.
-    light: float = 0.1
-    # Every so many epochs the `evaluate` callback of `fit` drives the policy, where one is given.
-    evaluate_every: int = 5
-    # SafeDAgger's classifier; None leaves it out: nothing is ever unsafe.
-    safety: SafetyConfig | None = field(default_factory=SafetyConfig)
-    # Of the initial weights, the order of frames, the split and the augmentation.
-    seed: int = 0
-    # Threads for torch. On two cores of which something else used one, these small convolutions trained at 4,400
-    # samples/s with one thread and 835 with two: torch's threads wait for each other at every operation.
-    threads: int = 1
-    # Prepared frames stay in memory up to this size; a larger dataset is read from disk batch by batch.
-    preload_bytes: int = 4 * 1024**3
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "evaluate_every", "threads"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"training option {name} is too small", found=getattr(self, name), expected=">= 1")
-        if not self.learning_rate > 0.0 or not math.isfinite(self.learning_rate):
-            raise TrainingError(
-                "training option learning_rate is out of range", found=self.learning_rate, expected="> 0"
-            )
-        if not 0.0 < self.held_out < 1.0:
-            raise TrainingError("training option held_out is no share", found=self.held_out, expected="in (0, 1)")
-        for name in ("weight_decay", "light", "preload_bytes"):
-            if getattr(self, name) < 0:
-                raise TrainingError(f"training option {name} is negative", found=getattr(self, name), expected=">= 0")
-
-
 Progress = Callable[[EpochRecord, int], None]
 """Called after every epoch with its record and the number of epochs in all."""
 
@@ -85,6 +39,8 @@ Evaluate = Callable[[Policy], float]
 
 class BehavioralCloning:
     """Supervised learning of the expert's actions; the epoch that did best on held-out episodes is kept.
+
+    A policy with a stack learns from frames in any order, a recurrent one from sequences: see :class:`Lessons`.
 
     Equal seeds, datasets, machines and thread counts give equal weights.
     """
@@ -105,17 +61,12 @@ class BehavioralCloning:
 
         Raises:
             DatasetError: fewer than two episodes.
-            TrainingError: a memory this learner cannot train, or a loss that is not finite.
+            TrainingError: a policy that remembers otherwise than its contract says, or a loss that is not finite.
             ContractError: the dataset's contract has no limits.
         """
         config, contract = self.config, dataset.contract
         contract.require_limits()
-        if contract.memory.recurrent:
-            raise TrainingError(
-                "behavioural cloning trains policies whose memory is a stack of frames",
-                found="memory.recurrent: true",
-                fix="set memory.recurrent to false in the contract",
-            )
+        _require_same_memory(contract, config.policy)
         training, held_out = (
             np.unique(dataset.episode_index[ticks]).tolist() for ticks in dataset.split(config.held_out, config.seed)
         )
@@ -124,7 +75,8 @@ class BehavioralCloning:
             samples = TrainingSamples(dataset, policy, contract.memory, config.preload_bytes)
             curve = self._train(policy, samples, held_out, progress, evaluate)
             safety = self._fit_safety(policy, samples, held_out, contract.gate.unsafe_threshold)
-            error, constant_error = _errors(policy, samples, held_out)
+            exam = self._lessons(policy, samples, np.isin(samples.episodes, held_out), VALIDATION_BATCH)
+            error, constant_error, diagnosis = _examine(exam)
         policy.eval()
         checkpoint = Checkpoint(
             policy=policy,
@@ -143,7 +95,11 @@ class BehavioralCloning:
             error=error,
             constant_error=constant_error,
             safety=safety,
+            head=diagnosis,
         )
+
+    def _lessons(self, policy: Policy, samples: TrainingSamples, chosen: npt.NDArray[np.bool_], size: int) -> Lessons:
+        return Lessons(policy, samples, torch.from_numpy(np.flatnonzero(chosen)), size, self.config.sequence)
 
     def _fit_safety(
         self, policy: Policy, samples: TrainingSamples, held_out: Sequence[int], threshold: float
@@ -164,25 +120,26 @@ class BehavioralCloning:
         """The loop; leaves the best epoch's weights in the policy."""
         config = self.config
         is_held_out = np.isin(samples.episodes, held_out)
-        frames, validation = (torch.from_numpy(np.flatnonzero(mask)) for mask in (~is_held_out, is_held_out))
+        lessons = self._lessons(policy, samples, ~is_held_out, config.batch_size)
+        exam = self._lessons(policy, samples, is_held_out, VALIDATION_BATCH)
+        policy.head.fit(samples.targets[lessons.ticks], samples.valid[lessons.ticks], config.seed)
         optimiser = torch.optim.Adam(
             policy.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-        steps = config.epochs * math.ceil(len(frames) / config.batch_size)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.epochs * lessons.count)
         curve: list[EpochRecord] = []
         best_value, best_weights = math.inf, policy.state_dict()
         for epoch in range(1, config.epochs + 1):
             policy.train()
             total = 0.0
-            for batch in in_batches(frames[torch.randperm(len(frames))], config.batch_size):
-                loss = _loss(policy, samples, batch, config.light)
+            for lesson in lessons.shuffled(config.light, config.alpha(epoch)):
+                loss = _loss(policy, samples, lesson)
                 optimiser.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss)
                 optimiser.step()
                 schedule.step()
-                total += float(loss.detach()) * len(batch)
-            training_loss, validation_loss = total / len(frames), _validation_loss(policy, samples, validation)
+                total += float(loss.detach()) * len(lesson.ticks)
+            training_loss, validation_loss = total / len(lessons.ticks), _validation_loss(exam, config.seed)
             _require_finite(epoch, training_loss, validation_loss)
             score = None
             if evaluate and (epoch % config.evaluate_every == 0 or epoch == config.epochs):
@@ -201,24 +158,25 @@ class BehavioralCloning:
         return tuple(curve)
 
 
-def _loss(policy: Policy, samples: TrainingSamples, batch: Tensor, light: float) -> Tensor:
-    """Mean loss of a batch of frames, over the chunk steps that lie inside their episode."""
-    inputs = samples.inputs(batch)
-    if policy.training:
-        images = {stream.key for stream in policy.specification.streams if stream.is_image}
-        inputs = {key: vary_light(rows, light) if key in images else rows for key, rows in inputs.items()}
-    valid = samples.valid[batch]
-    loss = policy.head.loss(policy.features(inputs), samples.targets[batch]) * valid
-    return loss.sum() / (valid.sum() * loss.shape[2])
+def _loss(policy: Policy, samples: TrainingSamples, lesson: Lesson) -> Tensor:
+    """Mean loss of one number of an action, over the chunk steps that lie inside their episode."""
+    valid = samples.valid[lesson.ticks]
+    loss = policy.head.loss(lesson.features, samples.targets[lesson.ticks], valid)
+    return loss.sum() / (valid.sum() * samples.targets.shape[2])
 
 
-def _validation_loss(policy: Policy, samples: TrainingSamples, frames: Tensor) -> float:
+def _validation_loss(exam: Lessons, seed: int) -> float:
+    """The head's score of held-out frames, by the same draws in every epoch, so that epochs can be compared."""
+    policy, samples = exam.policy, exam.samples
     policy.eval()
-    with torch.inference_mode():
-        losses = [
-            (float(_loss(policy, samples, part, 0.0)), len(part)) for part in in_batches(frames, VALIDATION_BATCH)
-        ]
-    return sum(loss * count for loss, count in losses) / len(frames)
+    total, count = 0.0, 0.0
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        torch.manual_seed(seed)
+        for lesson in exam.in_order():
+            valid = samples.valid[lesson.ticks]
+            total += float(policy.head.score(lesson.features, samples.targets[lesson.ticks], valid).sum())
+            count += float(valid.sum()) * samples.targets.shape[2]
+    return total / count
 
 
 def _require_finite(epoch: int, training_loss: float, validation_loss: float) -> None:
@@ -230,20 +188,32 @@ def _require_finite(epoch: int, training_loss: float, validation_loss: float) ->
         )
 
 
-def _errors(
-    policy: Policy, samples: TrainingSamples, held_out: Sequence[int]
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Mean absolute error of the next action per dimension in SI units: the policy's, and that of the mean action."""
-    frames = torch.from_numpy(np.flatnonzero(np.isin(samples.episodes, held_out)))
+def _examine(exam: Lessons) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+    """On held-out frames: the policy's error, that of the mean action, and what the head says about itself.
+
+    Errors are mean absolute ones of the next action per dimension, in SI units.
+    """
+    policy, samples = exam.policy, exam.samples
     policy.eval()
+    features, ticks = exam.features(), exam.ticks
     with torch.inference_mode():
-        parts = in_batches(frames, VALIDATION_BATCH)
-        proposed = torch.cat([policy.limit(policy.head(policy.features(samples.inputs(part)))) for part in parts])
-        expert = policy.action_normalizer.inverse(samples.targets[frames])
+        proposed = policy.limit(policy.choose(features))
+        expert = policy.action_normalizer.inverse(samples.targets[ticks])
         own = (proposed - expert)[:, 0].abs().mean(dim=0).tolist()
         constant = (policy.action_normalizer.mean - expert)[:, 0].abs().mean(dim=0).tolist()
+        diagnosis = policy.head.diagnose(features, samples.targets[ticks], samples.valid[ticks])
     names = policy.specification.action_names
-    return dict(zip(names, own, strict=True)), dict(zip(names, constant, strict=True))
+    return dict(zip(names, own, strict=True)), dict(zip(names, constant, strict=True)), diagnosis
+
+
+def _require_same_memory(contract: Contract, config: PolicyConfig) -> None:
+    if contract.memory.recurrent != config.is_recurrent:
+        raise TrainingError(
+            "the policy and its contract disagree about memory",
+            found=f"memory={config.memory!r} under a contract with recurrent: {str(contract.memory.recurrent).lower()}",
+            expected="a recurrent memory if, and only if, the contract says memory: {recurrent: true}",
+            fix='choose memory="gru", or set memory.recurrent to false in the contract',
+        )
 
 
 def _new_policy(dataset: EpisodeDataset, contract: Contract, config: PolicyConfig) -> Policy:

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.errors import TrainingError
+from models.learners.lessons import Lessons
 from models.learners.samples import TrainingSamples, in_batches
 from models.policies import Policy
 
@@ -32,6 +33,8 @@ BoolArray = npt.NDArray[np.bool_]
 # The rare class weighs at most this much more than the common one: one stray frame must not decide everything.
 MAX_CLASS_WEIGHT = 50.0
 BATCH = 512
+# Ticks of a recurrent policy that are looked at together; only their memory depends on it.
+SEQUENCE = 32
 LEARNING_RATE = 3e-3
 
 
@@ -129,15 +132,14 @@ def _log_odds(probability: float) -> float:
 def _features_and_errors(policy: Policy, samples: TrainingSamples) -> tuple[Tensor, npt.NDArray[np.float64]]:
     """Features ``(T, width)`` and squared errors ``(T,)`` of the action that would be executed next."""
     policy.eval()
-    features, errors = [], []
+    everything = torch.arange(len(samples))
+    features = Lessons(policy, samples, everything, BATCH, SEQUENCE).features()
+    errors = []
     with torch.inference_mode():
-        for indices in in_batches(torch.arange(len(samples)), BATCH):
-            found = policy.features(samples.inputs(indices))
-            proposed = policy.action_normalizer(policy.limit(policy.head(found)))
-            difference = (proposed - samples.targets[indices])[:, 0]
-            features.append(found)
-            errors.append(difference.square().sum(dim=1))
-    return torch.cat(features).clone(), torch.cat(errors).to(torch.float64).numpy()
+        for indices in in_batches(everything, BATCH):
+            proposed = policy.action_normalizer(policy.limit(policy.choose(features[indices])))
+            errors.append((proposed - samples.targets[indices])[:, 0].square().sum(dim=1))
+    return features, torch.cat(errors).to(torch.float64).numpy()
 
 
 def _split_held_out(

@@ -35,7 +35,9 @@ class TrainingSamples:
         episodes: ``(T,)`` the number of the episode of each frame.
         reach: ticks that a stack goes back behind its newest frame.
         targets: ``(T, chunk, A)`` expert actions in normalised units; step ``i`` is that of ``i`` ticks later.
-        valid: ``(T, chunk, 1)`` 1 where that tick still belongs to the same stretch of the same episode, else 0.
+        valid: ``(T, chunk)`` 1 where that tick still belongs to the same stretch of the same episode, else 0.
+        begins: ``(T,)`` ticks that do not follow the one before them.
+        previous: ``(T, A)`` the expert's action one tick earlier in normalised units; 0 where nothing came before.
         preloaded: whether prepared frames are kept in memory.
     """
 
@@ -44,6 +46,8 @@ class TrainingSamples:
         self.reach = (memory.frames - 1) * memory.stride
         self.episodes: npt.NDArray[np.int64] = dataset.episode_index
         self.targets, self.valid = _chunks(dataset, policy)
+        self.begins: npt.NDArray[np.bool_] = dataset.begins_stretch
+        self.previous = _previous(self.targets[:, 0], self.begins)
         self._prepared: dict[str, Tensor] | None = None
         if _prepared_bytes(dataset, policy) <= preload_bytes:
             self._prepared = _prepare_all(dataset, policy)
@@ -76,7 +80,13 @@ def in_batches(indices: Tensor, size: int) -> Iterator[Tensor]:
 def _chunks(dataset: EpisodeDataset, policy: Policy) -> tuple[Tensor, Tensor]:
     later, valid = dataset.later_index(policy.specification.config.chunk)
     targets: Tensor = policy.action_normalizer(torch.from_numpy(np.array(dataset.actions)[later]))
-    return targets, torch.from_numpy(valid.astype(np.float32)).unsqueeze(2)
+    return targets, torch.from_numpy(valid.astype(np.float32))
+
+
+def _previous(actions: Tensor, begins: npt.NDArray[np.bool_]) -> Tensor:
+    previous = actions.roll(1, dims=0)
+    previous[torch.from_numpy(begins)] = 0.0
+    return previous
 
 
 def _prepared_bytes(dataset: EpisodeDataset, policy: Policy) -> int:

@@ -47,6 +47,7 @@ class TrainedPolicy:
         error: action name to mean absolute error on held-out episodes, in SI units.
         constant_error: the same of always commanding the dataset's mean: what "no better than nothing" looks like.
         safety: how good the safety classifier is; ``None`` when none was trained.
+        head: what ``Head.diagnose`` says on held-out episodes, such as ``kl_nats``.
     """
 
     checkpoint: Checkpoint
@@ -56,6 +57,7 @@ class TrainedPolicy:
     error: dict[str, float]
     constant_error: dict[str, float]
     safety: SafetyReport | None
+    head: dict[str, float]
 
     @property
     def policy(self) -> Policy:
@@ -72,6 +74,7 @@ class TrainedPolicy:
             "held_out_episodes": self.held_out_episodes,
             "error": self.error,
             "constant_error": self.constant_error,
+            "head": self.head,
             "safety": dataclasses.asdict(self.safety) if self.safety else None,
         }
         for name, content in ((CURVE, curve), (REPORT, report)):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.errors import TrainingError
 from models.policies.encoder import Encoder
+from models.policies.frame_window import FrameWindow
 from models.policies.normalization import Normalizer
 
 __all__ = ["ImageEncoder"]
@@ -28,8 +27,7 @@ class ImageEncoder(Encoder):
         channels_out: output channels of each convolution.
         width: of the features.
         crop_top: share of the rows cut off at the top, in [0, 1).
-        pool: side of the square averaged into one pixel. Rows that do not divide are cut at the top as well, since the
-            bottom rows show what is nearest.
+        pool: side of the square averaged into one pixel.
     """
 
     def __init__(
@@ -43,18 +41,9 @@ class ImageEncoder(Encoder):
         pool: int,
     ) -> None:
         super().__init__()
-        rows, columns, _ = shape
         self.width = width
-        self.pool = pool
-        self.first_row = round(rows * crop_top)
-        self.first_row += (rows - self.first_row) % pool
-        size = ((rows - self.first_row) // pool, columns // pool)
-        if min(size) < 1:
-            raise TrainingError(
-                "nothing is left of the image after cropping and pooling",
-                found=f"{shape=}, {crop_top=}, {pool=}",
-                fix="crop or pool less",
-            )
+        self.window = FrameWindow(shape, crop_top, pool)
+        size = self.window.size
         self.normalizer = normalizer
         layers: list[nn.Module] = []
         for index, count in enumerate(channels_out):
@@ -68,13 +57,7 @@ class ImageEncoder(Encoder):
 
     def prepare(self, raw: Tensor) -> Tensor:
         """``(N, frames, H, W, C)`` uint8 to ``(N, frames, C, h, w)`` float32 of about unit scale."""
-        count, frames = raw.shape[0], raw.shape[1]
-        cropped = raw[:, :, self.first_row :].permute(0, 1, 4, 2, 3).flatten(0, 1)
-        planes = cropped.to(torch.float32)
-        if self.pool > 1:
-            planes = functional.avg_pool2d(planes, self.pool)
-        planes = self.normalizer.planes(planes)
-        return planes.reshape(count, frames, planes.shape[1], planes.shape[2], planes.shape[3])
+        return self.window.prepare(raw, self.normalizer)
 
     def forward(self, folded: Tensor) -> Tensor:
         """``(M, channels_in, h, w)`` to ``(M, width)``."""

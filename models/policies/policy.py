@@ -13,23 +13,18 @@ from torch.nn import functional
 
 from models.errors import TrainingError
 from models.policies.encoder import Encoder
-from models.policies.heads import GaussianHead, Head, PointHead
-from models.policies.image_encoder import ImageEncoder
-from models.policies.memory import ConcatenationMemory, Memory
 from models.policies.normalization import Normalizer
-from models.policies.recurrent_memory import GruMemory, RecurrentMemory
+from models.policies.parts import build_encoder, build_memory
 from models.policies.safety import SafetyHead
-from models.policies.specification import PolicyConfig, PolicySpecification, StreamShape
-from models.policies.vector_encoder import VectorEncoder
+from models.policies.specification import PolicySpecification, StreamShape
 
 __all__ = ["Policy", "Scaling"]
 
 # An action dimension that hardly moved in the dataset is scaled by this share of its allowed range instead of by its
 # deviation: jitter of the expert at constant speed is not worth as much of the loss as the steering.
 ACTION_SCALE_FLOOR = 0.02
-# The smallest deviation of a pixel value (0..255) and of a state (SI units) that counts as a signal.
-PIXEL_SCALE_FLOOR = 1.0
-STATE_SCALE_FLOOR = 1e-3
+# A state's limits are computed in float32, and a healthy state may stand right on one.
+STATE_ROUNDING = 1.001
 
 
 @dataclass(frozen=True)
@@ -63,14 +58,12 @@ class Policy(nn.Module):
 
     The steps are separate methods because a learner enters half-way: it runs ``prepare`` once per frame of the dataset
     and trains the rest. A policy whose memory is a stack is asked by calling it; a recurrent one by :meth:`step`, tick
-    by tick, and trained by :meth:`unroll`.
+    by tick, and trained by :meth:`unroll`. One that acts by drawing takes ``noise (N, noise_width)``, independent
+    standard normal numbers; without them torch's own generator draws.
 
     Args:
         specification: inputs, memory, action dimensions and options.
         scaling: normalisation and limits.
-
-    Attributes:
-        recurrence: what keeps the state of a recurrent policy; ``None`` for a policy without one.
     """
 
     minimum: Tensor
@@ -79,20 +72,49 @@ class Policy(nn.Module):
     def __init__(self, specification: PolicySpecification, scaling: Scaling) -> None:
         super().__init__()
         self.specification = specification
-        config = specification.config
-        self.memory: Memory = ConcatenationMemory(specification.frames)
+        config, dims = specification.config, len(specification.action_names)
+        self.memory = build_memory(config, specification.frames, dims)
         # Module names must not contain dots, stream keys do: encoders are numbered in the order of the streams.
-        encoders = [_encoder(stream, config, self.memory, scaling) for stream in specification.streams]
+        encoders = [
+            build_encoder(stream, config, self.memory, scaling.mean[stream.key], scaling.deviation[stream.key])
+            for stream in specification.streams
+        ]
         self.encoders = nn.ModuleList(encoders)
         self.fusion = nn.Linear(sum(encoder.width for encoder in encoders), config.features)
-        self.recurrence = _recurrence(config)
-        width = self.recurrence.width if self.recurrence is not None else config.features
-        self.head = _head(config, width, len(specification.action_names))
-        self.safety = SafetyHead(width, config.safety_features)
+        self.head = config.head.build(self.memory.width, config.chunk, dims)
+        self.safety = SafetyHead(self.memory.width, config.safety_features)
         floor = ACTION_SCALE_FLOOR * (scaling.maximum - scaling.minimum)
         self.action_normalizer = Normalizer(scaling.mean["action"], scaling.deviation["action"], floor)
         self.register_buffer("minimum", torch.from_numpy(np.array(scaling.minimum, np.float32)))
         self.register_buffer("maximum", torch.from_numpy(np.array(scaling.maximum, np.float32)))
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether it keeps a state from tick to tick."""
+        return self.specification.config.is_recurrent
+
+    @property
+    def state_shape(self) -> tuple[int, ...]:
+        """S, of one observation's state: the memory's, and behind it the previous action where that is shown."""
+        return (self.memory.state_shape[0] + self._previous_width,)
+
+    @property
+    def state_limit(self) -> float:
+        """Magnitude that no element of a healthy state exceeds."""
+        if not self._previous_width:
+            return self.memory.state_limit
+        limits = self.action_normalizer(torch.stack([self.minimum, self.maximum]))
+        return max(self.memory.state_limit, STATE_ROUNDING * float(limits.abs().max()))
+
+    @property
+    def noise_width(self) -> int:
+        """Standard normal numbers that one answer takes; 0 for a policy that does not draw."""
+        return self.head.noise_width if self.specification.config.act == "sample" else 0
+
+    @property
+    def _previous_width(self) -> int:
+        config = self.specification.config
+        return len(self.specification.action_names) if config.previous_action else 0
 
     def prepare(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Raw ``(N, frames, ...)`` by stream key to normalised ``(N, frames, C, ...)``; no weights involved."""
@@ -109,7 +131,7 @@ class Policy(nn.Module):
             frames = prepared[stream.key]
             if self.training and not stream.is_image:
                 frames = _hide_samples(frames, self.specification.config.state_dropout)
-            encoded.append(self.memory.recall(encoder(self.memory.fold(frames)), frames.shape[0]))
+            encoded.append(encoder(self.memory.fold(frames)))
         return functional.relu(self.fusion(torch.cat(encoded, dim=1)))
 
     def features(self, prepared: Mapping[str, Tensor]) -> Tensor:
@@ -118,7 +140,7 @@ class Policy(nn.Module):
         Raises:
             TrainingError: the policy is recurrent, so that the features depend on the ticks before.
         """
-        if self.recurrence is not None:
+        if self.is_recurrent:
             raise TrainingError(
                 "a recurrent policy was asked about a tick without the ticks before it",
                 found=f"memory={self.specification.config.memory!r}",
@@ -128,42 +150,90 @@ class Policy(nn.Module):
 
     def initial_state(self, batch: int) -> Tensor:
         """``(batch, *S)`` zeros: a recurrent policy that remembers nothing."""
-        return self._recurrent().initial_state(batch)
+        if not self.is_recurrent:
+            raise TrainingError("this policy keeps no state", found="memory='stack'", expected="a recurrent memory")
+        return self.minimum.new_zeros((batch, *self.state_shape))
 
-    def step(self, raw: Mapping[str, Tensor], state: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    def choose(self, features: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The normalised actions to execute, ``(N, width)`` to ``(N, chunk, A)``: committed to, or drawn."""
+        if self.specification.config.act != "sample":
+            committed: Tensor = self.head(features)
+            return committed
+        if noise is None:
+            noise = torch.randn(len(features), self.noise_width, device=features.device)
+        return self.head.sample(features, noise)
+
+    def step(
+        self, raw: Mapping[str, Tensor], state: Tensor, noise: Tensor | None = None
+    ) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """One tick of a recurrent policy.
 
         Args:
             raw: observations ``(N, frames, ...)`` by stream key.
             state: ``(N, *S)``, of the tick before or :meth:`initial_state`.
+            noise: ``(N, noise_width)`` of a policy that draws.
 
         Returns:
             ``(action (N, chunk, A) in SI units, unsafe_probability (N,))``, and the state ``(N, *S)`` after this tick.
         """
-        features, state = self._recurrent().step(self.perceive(self.prepare(raw)), state)
-        return (self.limit(self.head(features)), self.safety(features)), state
+        seen = self.perceive(self.prepare(raw))
+        if not self._previous_width:
+            features, state = self.memory.step(seen, state)
+            return (self.limit(self.choose(features, noise)), self.safety(features)), state
+        kept, previous = self._split(state)
+        features, kept = self.memory.step(torch.cat([seen, previous], dim=1), kept)
+        action = self.limit(self.choose(features, noise))
+        return (action, self.safety(features)), self._join(kept, action)
 
     def unroll(
-        self, prepared: Mapping[str, Tensor], state: Tensor, starts: Tensor | None = None
+        self,
+        prepared: Mapping[str, Tensor],
+        state: Tensor,
+        starts: Tensor | None = None,
+        taught: Tensor | None = None,
+        is_taught: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Sequences of a recurrent policy, for a learner; see :meth:`RecurrentMemory.unroll`.
+        """Sequences of a recurrent policy, for a learner; see :meth:`Memory.unroll`.
 
         Args:
             prepared: ``(N, T, frames, C, ...)`` by stream key: :meth:`prepare` of every tick.
             state: ``(N, *S)`` before the first tick.
             starts: ``(N, T)`` bool, ticks at which memory starts anew.
+            taught: ``(N, T, A)`` the expert's normalised action *before* each tick, which a policy that sees its
+                previous action is shown in place of its own; ignored where memory starts, and by other policies.
+            is_taught: ``(N, T)`` bool, the ticks at which that happens; ``None`` for all, if ``taught`` is given.
 
         Returns:
             The features that both heads read, ``(N, T, width)``, and the state after the last tick.
         """
         first = next(iter(prepared.values()))
         perceived = self.perceive({key: ticks.flatten(0, 1) for key, ticks in prepared.items()})
-        return self._recurrent().unroll(perceived.reshape(*first.shape[:2], -1), state, starts)
+        perceived = perceived.reshape(*first.shape[:2], -1)
+        if not self._previous_width:
+            return self.memory.unroll(perceived, state, starts)
+        remembered = []
+        for tick in range(first.shape[1]):
+            kept, previous = self._split(state)
+            if taught is not None:
+                shown = torch.ones_like(taught[:, tick, 0]) > 0 if is_taught is None else is_taught[:, tick]
+                previous = torch.where(shown.unsqueeze(1), taught[:, tick], previous)
+            if starts is not None:
+                kept, previous = (self.memory.restart(part, starts[:, tick]) for part in (kept, previous))
+            features, kept = self.memory.step(torch.cat([perceived[:, tick], previous], dim=1), kept)
+            with torch.no_grad():
+                action = self.limit(self.choose(features))
+            state = self._join(kept, action)
+            remembered.append(features)
+        return torch.stack(remembered, dim=1), state
 
-    def _recurrent(self) -> RecurrentMemory:
-        if self.recurrence is None:
-            raise TrainingError("this policy keeps no state", found="memory='stack'", expected="a recurrent memory")
-        return self.recurrence
+    def _split(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        """The memory's part of a state, and the normalised previous action ``(N, A)`` behind it."""
+        width = self.memory.state_shape[0]
+        return state[:, :width], state[:, width:]
+
+    def _join(self, kept: Tensor, action: Tensor) -> Tensor:
+        """A state of the memory's part and the first step of ``action (N, chunk, A)`` in SI units."""
+        return torch.cat([kept, self.action_normalizer(action[:, 0])], dim=1)
 
     def limit(self, normalised: Tensor) -> Tensor:
         """Normalised actions ``(..., A)`` to SI units within limits; what is not finite becomes NaN, never a limit."""
@@ -172,10 +242,10 @@ class Policy(nn.Module):
         limited = torch.minimum(torch.maximum(actions, self.minimum), self.maximum)
         return torch.where(broken, torch.full_like(actions, float("nan")), limited)
 
-    def forward(self, raw: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(self, raw: Mapping[str, Tensor], noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Raw observations to ``action (N, chunk, A)`` in SI units and ``unsafe_probability (N,)``; no recurrence."""
         features = self.features(self.prepare(raw))
-        return self.limit(self.head(features)), self.safety(features)
+        return self.limit(self.choose(features, noise)), self.safety(features)
 
     def act(self, raw: Mapping[str, npt.NDArray[np.generic]]) -> tuple[npt.NDArray[np.float32], float]:
         """One observation of numpy arrays ``(frames, ...)`` to ``(chunk, A)`` actions and an unsafe probability.
@@ -194,27 +264,6 @@ class Policy(nn.Module):
         """Every stream with its encoder, in the order of the contract."""
         pairs = zip(self.specification.streams, self.encoders, strict=True)
         return [(stream, encoder) for stream, encoder in pairs if isinstance(encoder, Encoder)]
-
-
-def _encoder(stream: StreamShape, config: PolicyConfig, memory: Memory, scaling: Scaling) -> Encoder:
-    floor = PIXEL_SCALE_FLOOR if stream.is_image else STATE_SCALE_FLOOR
-    normalizer = Normalizer(scaling.mean[stream.key], scaling.deviation[stream.key], floor)
-    channels = memory.channels(stream.shape[-1])
-    if not stream.is_image:
-        return VectorEncoder(normalizer, channels, config.state_features)
-    return ImageEncoder(
-        stream.shape, normalizer, channels, config.image_channels, config.features, config.crop_top, config.pool
-    )
-
-
-def _recurrence(config: PolicyConfig) -> RecurrentMemory | None:
-    return GruMemory(config.features, config.memory_features) if config.memory == "gru" else None
-
-
-def _head(config: PolicyConfig, width: int, dims: int) -> Head:
-    if config.head == "gaussian":
-        return GaussianHead(width, config.chunk, dims)
-    return PointHead(width, config.chunk, dims, config.loss)
 
 
 def _hide_samples(frames: Tensor, probability: float) -> Tensor:

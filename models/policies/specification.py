@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.errors import TrainingError
+from models.policies.heads import HeadOptions, PointOptions, head_options
+from models.policies.requirements import did_you_mean, require, require_choice
 
 __all__ = ["PolicyConfig", "PolicySpecification", "StreamShape"]
 
-HEADS = ("point", "gaussian")
-POINT_LOSSES = ("l1", "mse", "huber")
-MEMORIES = ("stack", "gru")
+ACTS = ("likeliest", "sample")
+ENCODERS = ("small", "resnet")
+MEMORIES = ("stack", "rnn", "gru", "lstm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,59 +45,82 @@ class StreamShape:
 class PolicyConfig:
     """The choices that shape the network. Contradictions are rejected at construction with a ``TrainingError``."""
 
-    # Output layer and its loss: "point" (a regression) or "gaussian" (negative log-likelihood, acts with the mean).
-    head: str = "point"
-    # Loss of the point head, on normalised actions: "l1", "mse" or "huber".
-    loss: str = "huber"
+    # Output layer and its loss, with the options of that kind: see `models.policies.heads`.
+    head: HeadOptions = field(default_factory=PointOptions)
+    # What drives: "likeliest", a fixed function of the observation, or "sample", a draw from the head's distribution
+    # with noise that the runtime feeds in.
+    act: str = "likeliest"
     # Actions proposed per observation; step i is meant for i ticks later.
     chunk: int = 1
     # Share of an image's rows cut off at the top before anything else: on a road that is sky, which only distracts.
     crop_top: float = 0.35
     # Side of the square of pixels averaged into one after the crop; 2 makes the convolutions four times cheaper.
     pool: int = 2
-    # Output channels of the three stride-2 convolutions; (16, 32, 32) trains at about 4,500 samples/s on one core.
+    # Of images: "small" (strided convolutions), or "resnet" (that of ResNet-18; wants a GPU for its training).
+    encoder: str = "small"
+    # Output channels of the small encoder's stride-2 convolutions; (16, 32, 32) trains at about 4,500 samples/s on one
+    # core.
     image_channels: tuple[int, ...] = (16, 32, 32)
+    # Channels of the ResNet's first stage, doubled by each of the three that follow.
+    resnet_channels: int = 64
     # Width of the embedding of each image stream, and of the fused features that the heads read.
     features: int = 64
-    # Width of the embedding of each vector stream.
+    # Width of the embedding of each vector stream, and of every layer towards it.
     state_features: int = 16
+    # Layers towards it.
+    state_layers: int = 2
     # Share of training samples whose vector streams are hidden (set to their mean). Expert actions are correlated
     # with the robot's own last motion, and a policy that copies that motion fails when it drives (de Haan et al. 2019).
     state_dropout: float = 0.2
     # Hidden width of the safety classifier.
     safety_features: int = 32
-    # What carries the past: "stack" (the contract's stacked frames and nothing else), or those and a state, "gru".
+    # What carries the past: "stack" (the contract's stacked frames and nothing else), or those and a state: "rnn",
+    # "gru" or "lstm".
     memory: str = "stack"
-    # Width of the recurrent state, which the heads then read in place of the fused features.
+    # Width of what the heads read of a recurrent memory in place of the fused features.
     memory_features: int = 64
     # Ticks that a recurrent policy watches after a reset before it may drive; what a state needs to mean something.
     memory_warm_up: int = 5
+    # Whether a recurrent memory also sees the action that the policy itself gave one tick ago, `f(h, a_prev, o)`.
+    previous_action: bool = False
 
     def __post_init__(self) -> None:
-        _require_choice("head", self.head, HEADS)
-        _require_choice("loss", self.loss, POINT_LOSSES)
-        _require(self.chunk >= 1, "chunk", self.chunk, "at least 1 action")
-        _require(0.0 <= self.crop_top < 1.0, "crop_top", self.crop_top, "a share of the rows in [0, 1)")
-        _require(self.pool >= 1, "pool", self.pool, "at least 1 pixel")
+        require_choice("act", self.act, ACTS)
+        require_choice("encoder", self.encoder, ENCODERS)
+        require_choice("memory", self.memory, MEMORIES)
+        require(isinstance(self.head, HeadOptions), "head", self.head, "options of a head, such as MixtureOptions()")
+        require(self.chunk >= 1, "chunk", self.chunk, "at least 1 action")
+        require(0.0 <= self.crop_top < 1.0, "crop_top", self.crop_top, "a share of the rows in [0, 1)")
+        require(self.pool >= 1, "pool", self.pool, "at least 1 pixel")
         channels_fit = bool(self.image_channels) and min(self.image_channels) >= 1
-        _require(channels_fit, "image_channels", self.image_channels, "one positive count per convolution")
-        _require_choice("memory", self.memory, MEMORIES)
-        _require(self.memory_warm_up >= 0, "memory_warm_up", self.memory_warm_up, "a count of ticks")
-        for name in ("features", "state_features", "safety_features", "memory_features"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "a positive width")
-        _require(0.0 <= self.state_dropout < 1.0, "state_dropout", self.state_dropout, "a probability in [0, 1)")
-        if self.head == "gaussian" and self.loss != PolicyConfig.loss:
+        require(channels_fit, "image_channels", self.image_channels, "one positive count per convolution")
+        require(self.memory_warm_up >= 0, "memory_warm_up", self.memory_warm_up, "a count of ticks")
+        for name in ("features", "state_features", "safety_features", "memory_features", "resnet_channels"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "a positive width")
+        require(self.state_layers >= 1, "state_layers", self.state_layers, "at least 1 layer")
+        require(0.0 <= self.state_dropout < 1.0, "state_dropout", self.state_dropout, "a probability in [0, 1)")
+        self._require_effect()
+
+    def _require_effect(self) -> None:
+        """Every option that was given has to do something."""
+        if self.act == "sample" and not self.head.can_sample:
             raise TrainingError(
-                f"the Gaussian head trains on its likelihood: loss={self.loss!r} would have no effect",
-                fix='leave `loss` out, or set head="point"',
+                f"a {self.head.kind} head has no distribution to draw from",
+                found='act="sample"',
+                fix='leave `act` out, or choose a head with a distribution, such as "mixture"',
             )
-        for name in ("memory_features", "memory_warm_up"):
-            if self.memory == "stack" and getattr(self, name) != getattr(PolicyConfig, name):
-                raise TrainingError(
-                    f"a policy whose memory is a stack keeps no state: {name} would have no effect",
-                    found=getattr(self, name),
-                    fix=f'leave `{name}` out, or set memory="gru"',
-                )
+        for name in ("memory_features", "memory_warm_up", "previous_action"):
+            self._require_unset(name, self.memory == "stack", "a policy whose memory is a stack", 'memory="gru"')
+        self._require_unset("image_channels", self.encoder != "small", "a ResNet encoder", 'encoder="small"')
+        self._require_unset("resnet_channels", self.encoder != "resnet", "a small encoder", 'encoder="resnet"')
+
+    def _require_unset(self, name: str, idle: bool, where: str, instead: str) -> None:
+        if idle and getattr(self, name) != getattr(PolicyConfig, name):
+            raise TrainingError(
+                f"in {where} {name} would have no effect",
+                found=getattr(self, name),
+                fix=f"leave `{name}` out, or set {instead}",
+            )
 
     @property
     def is_recurrent(self) -> bool:
@@ -106,14 +130,16 @@ class PolicyConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PolicyConfig:
         """Rebuild from ``dataclasses.asdict`` after a trip through JSON; unknown names raise ``TrainingError``."""
-        known = {field.name for field in dataclasses.fields(cls)}
+        known = {entry.name for entry in dataclasses.fields(cls)}
         for name in values:
             if name not in known:
-                near = get_close_matches(name, known, 1)
-                raise TrainingError(f"unknown policy option {name!r}", fix=f"did you mean {near[0]!r}?" if near else "")
+                raise TrainingError(f"unknown policy option {name!r}", fix=did_you_mean(name, known))
         fixed = dict(values)
         if "image_channels" in fixed:
             fixed["image_channels"] = tuple(fixed["image_channels"])
+        if "head" in fixed:
+            options = dict(fixed["head"])
+            fixed["head"] = head_options(options.pop("kind"), options)
         return cls(**fixed)
 
 
@@ -146,18 +172,3 @@ class PolicySpecification:
             action_names=tuple(values["action_names"]),
             config=PolicyConfig.from_dict(values["config"]),
         )
-
-
-def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        near = get_close_matches(value, choices, 1)
-        raise TrainingError(
-            f"unknown {name} {value!r}",
-            expected="one of " + ", ".join(choices),
-            fix=f"did you mean {near[0]!r}?" if near else "",
-        )
-
-
-def _require(holds: bool, name: str, value: object, expected: str) -> None:
-    if not holds:
-        raise TrainingError(f"policy option {name} is out of range", found=value, expected=expected)

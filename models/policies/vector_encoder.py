@@ -15,19 +15,24 @@ OUTLIER_DEVIATIONS = 10.0
 
 
 class VectorEncoder(Encoder):
-    """Normalise, cut outliers, then two linear layers.
+    """Normalise, cut outliers, then linear layers with a rectifier behind each.
 
     Args:
         normalizer: of the vector, in SI units.
         channels_in: dimensions after folding, ``Memory.channels(dims)``.
-        width: of the features.
+        width: of the features, and of every layer.
+        depth: layers.
     """
 
-    def __init__(self, normalizer: Normalizer, channels_in: int, width: int) -> None:
+    def __init__(self, normalizer: Normalizer, channels_in: int, width: int, depth: int = 2) -> None:
         super().__init__()
         self.width = width
         self.normalizer = normalizer
-        self.layers = nn.Sequential(nn.Linear(channels_in, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
+        layers: list[nn.Module] = []
+        for _ in range(depth):
+            layers += [nn.Linear(channels_in, width), nn.ReLU()]
+            channels_in = width
+        self.layers = nn.Sequential(*layers)
 
     def prepare(self, raw: Tensor) -> Tensor:
         """``(N, frames, D)`` in SI units to ``(N, frames, D)`` normalised."""

@@ -1,0 +1,114 @@
+"""A residual network of camera frames, of the size of ResNet-18."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.policies.encoder import Encoder
+from models.policies.frame_window import FrameWindow
+from models.policies.normalization import Normalizer
+
+__all__ = ["ResNetEncoder"]
+
+# Channels that are normalised together, as in Chi et al. 2023 (Diffusion Policy, arXiv:2303.04137, section 3.2).
+GROUP_CHANNELS = 16
+BLOCKS_A_STAGE = 2
+STAGES = 4
+
+
+class ResNetEncoder(Encoder):
+    """Four stages of two residual blocks (He et al. 2016, arXiv:1512.03385, table 1), and a view of where things are.
+
+    Two changes, both those of robot learning (Chi et al. 2023): **group normalisation** instead of batch normalisation,
+    so that one observation on a robot is treated as a batch in training was; and beside the average of each channel the
+    **expected position** of its activation (a spatial softmax, Levine et al. 2016), for an average does not say where.
+
+    Args:
+        shape: ``(height, width, channels)`` of one raw frame.
+        normalizer: of pixel values 0..255, one mean and scale a channel.
+        channels_in: channels after folding, ``Memory.channels(shape[2])``.
+        base: channels of the first stage, doubled by each further one; 64 is ResNet-18.
+        width: of the features.
+        crop_top: share of the rows cut off at the top, in [0, 1).
+        pool: side of the square averaged into one pixel.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        normalizer: Normalizer,
+        channels_in: int,
+        base: int,
+        width: int,
+        crop_top: float,
+        pool: int,
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.window = FrameWindow(shape, crop_top, pool)
+        self.normalizer = normalizer
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels_in, base, 7, stride=2, padding=3, bias=False),
+            _normalise(base),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2, padding=1),
+        )
+        blocks: list[nn.Module] = []
+        channels = base
+        for stage in range(STAGES):
+            for block in range(BLOCKS_A_STAGE):
+                stride = 2 if stage > 0 and block == 0 else 1
+                blocks.append(_ResidualBlock(channels, base * 2**stage, stride))
+                channels = base * 2**stage
+        self.blocks = nn.Sequential(*blocks)
+        self.project = nn.Linear(3 * channels, width)
+
+    def prepare(self, raw: Tensor) -> Tensor:
+        """``(N, frames, H, W, C)`` uint8 to ``(N, frames, C, h, w)`` float32 of about unit scale."""
+        return self.window.prepare(raw, self.normalizer)
+
+    def forward(self, folded: Tensor) -> Tensor:
+        """``(M, channels_in, h, w)`` to ``(M, width)``."""
+        planes = self.blocks(self.stem(folded))
+        projected: Tensor = self.project(torch.cat([planes.mean(dim=(2, 3)), _positions(planes)], dim=1))
+        return functional.relu(projected)
+
+
+class _ResidualBlock(nn.Module):
+    """``relu(x + F(x))`` with two 3×3 convolutions; a 1×1 convolution carries x along where the shape changes."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            nn.Conv2d(channels_in, channels, 3, stride=stride, padding=1, bias=False),
+            _normalise(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            _normalise(channels),
+        )
+        self.shortcut = nn.Sequential()
+        if stride != 1 or channels_in != channels:
+            convolution = nn.Conv2d(channels_in, channels, 1, stride=stride, bias=False)
+            self.shortcut = nn.Sequential(convolution, _normalise(channels))
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """``(M, channels_in, h, w)`` to ``(M, channels, h / stride, w / stride)``, rounded up."""
+        return functional.relu(self.shortcut(planes) + self.residual(planes))
+
+
+def _normalise(channels: int) -> nn.GroupNorm:
+    groups = max(1, channels // GROUP_CHANNELS)
+    while channels % groups:
+        groups -= 1
+    return nn.GroupNorm(groups, channels)
+
+
+def _positions(planes: Tensor) -> Tensor:
+    """Mean row and column of each channel under its softmax, in [-1, 1]: ``(M, C, h, w)`` to ``(M, 2 C)``."""
+    rows, columns = planes.shape[2], planes.shape[3]
+    weights = torch.softmax(planes.flatten(2), dim=2).reshape(-1, planes.shape[1], rows, columns)
+    down = torch.linspace(-1.0, 1.0, rows, device=planes.device) if rows > 1 else planes.new_zeros(1)
+    right = torch.linspace(-1.0, 1.0, columns, device=planes.device) if columns > 1 else planes.new_zeros(1)
+    return torch.cat([weights.sum(dim=3) @ down, weights.sum(dim=2) @ right], dim=1)
