@@ -15,7 +15,8 @@ FINGER_JOINTS = ("panda_finger_joint1", "panda_finger_joint2")
 #: The widest gap; as arm.urdf's joint limits.
 WIDEST_M = 0.08
 TOP_SPEED_M_S = 0.1
-_FORCE_N = 25.0
+# Holds ten times what lies on the table. Much more would press the pads into light things within the solver's iterations.
+_FORCE_N = 6.0
 _LEASH_M = 0.01
 _FRICTION = 1.5
 

@@ -18,7 +18,7 @@ _CENTRE_M = (0.4, 0.0, -0.02)
 _TABLE_FRICTION, _OBJECT_FRICTION = 0.7, 0.6
 # A cylinder that was knocked over stops within a hand's breadth.
 _ROLLING_FRICTION = 0.0005
-_DENSITY_KG_M3 = 500.0
+_DENSITY_KG_M3 = 700.0
 
 
 class Table:
