@@ -19,12 +19,15 @@ import numpy as np
 
 from models.errors import SimulationError
 from sim.grasping.footprints import Footprints
-from sim.grasping.grasps import OPEN_M, Grasps, closing_axes, target_width_m
+from sim.grasping.grasps import OPEN_M, Grasps, target_width_m
 from sim.grasping.kinematics import Array
-from sim.grasping.pushes import Push, best_push
+from sim.grasping.pushes import Push, best_push, standing_behind
 from sim.grasping.state import Command, GraspingState
 
 __all__ = ["Expert", "ExpertConfig"]
+
+# What is held up is kept this far from the ends of the tool's range.
+_BORDER_M = 0.04
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class ExpertConfig:
     top_yaw_rate_rad_s: float = 1.5
     gap_speed_m_s: float = 0.1
     push_speed_m_s: float = 0.12
-    gain_per_s: float = 5.0
+    gain_per_s: float = 7.0
     travel_m: float = 0.14
     lift_m: float = 0.20
     lowest_m: float = 0.012
@@ -104,12 +107,17 @@ class Expert:
         if between and abs(offset[2]) < 0.03 and state.gap_m < width + 0.004:
             up = config.gain_per_s * (config.lift_m - float(tool.position_m[2]))
             up = max(-config.top_speed_m_s, min(config.top_speed_m_s, up))
-            return 0.0, 0.0, up, 0.0, -config.gap_speed_m_s
+            low, high = np.array([config.x_m, config.y_m]).T
+            inwards = np.clip(tool.position_m[:2], low + _BORDER_M, high - _BORDER_M) - tool.position_m[:2]
+            x, y = config.gain_per_s * inwards
+            return float(x), float(y), up, 0.0, -config.gap_speed_m_s
         aligned = float(grasps.turn_rad(tool.yaw_rad).min()) < 0.2
         deep = abs(float(tool.position_m[2]) - self._grasp_height_m(state)) < 0.012
         if between and aligned and deep:
+            # Staying over the target, so that what pushes the arm aside does not take it out of the grasp.
+            x, y, _ = config.gain_per_s * (tool.rotation @ np.array([offset[0], offset[1], 0.0]))
             down = config.gain_per_s * (self._grasp_height_m(state) - float(tool.position_m[2]))
-            return 0.0, 0.0, down, 0.0, -config.gap_speed_m_s
+            return float(x), float(y), down, 0.0, -config.gap_speed_m_s
         return None
 
     def _grasp_height_m(self, state: GraspingState) -> float:
@@ -121,7 +129,7 @@ class Expert:
         shut = state.gap_m < 0.01 and float(state.tool.position_m[2]) < 0.09
         opening = 0.0 if shut else self.config.gap_speed_m_s
         turn = yaw_rad - state.tool.yaw_rad
-        error = max(0.03 * abs(turn), 0.5 * (OPEN_M - 0.002 - state.gap_m))
+        error = max(0.03 * abs(turn), 0.5 * (OPEN_M - 0.004 - state.gap_m))
         goal = np.array([*state.target.pose.position_m[:2], self._grasp_height_m(state)])
         return self._funnel(state, goal, error, turn, opening)
 
@@ -131,12 +139,10 @@ class Expert:
         centre = footprints.centres_m[push.index]
         height = float(np.clip(state.objects[push.index].pose.position_m[2] - 0.005, 0.018, 0.10))
         offset = tool.position_m[:2] - centre
-        across = np.array([-push.direction[1], push.direction[0]])
-        along_m, across_m = float(offset @ push.direction), float(offset @ across)
-        behind = -push.behind_m - 0.02 < along_m < -push.behind_m + 0.035
         low = float(tool.position_m[2]) < height + 0.012
-        if behind and abs(across_m) < 0.015 and low and state.gap_m < 0.01:
-            x, y = config.push_speed_m_s * push.direction - config.gain_per_s * across_m * across
+        if low and state.gap_m < 0.01 and standing_behind(offset, push.direction, push.behind_m) > 0.0:
+            aside = offset - (offset @ push.direction) * push.direction
+            x, y = config.push_speed_m_s * push.direction - config.gain_per_s * aside
             z = config.gain_per_s * (height - float(tool.position_m[2]))
             return float(x), float(y), z, 0.0, -config.gap_speed_m_s
         goal = np.array([*(centre - push.behind_m * push.direction), height])
@@ -156,7 +162,7 @@ class Expert:
         to_go = goal_m[:2] - position[:2]
         distance = float(np.hypot(*to_go))
         error = max(distance, error_m)
-        height = float(np.clip(goal_m[2] + 6.0 * (error - 0.006), goal_m[2], config.travel_m))
+        height = float(np.clip(goal_m[2] + 6.0 * (error - 0.010), goal_m[2], config.travel_m))
         climb = height - float(position[2])
         # Below the funnel it goes up before it goes anywhere.
         sideways = config.gain_per_s * min(1.0, max(0.0, 1.0 - (climb - 0.01) / 0.03))

@@ -2,7 +2,8 @@
 
 Candidates are every object that is in the way of a grasp, pushed along each of 24 directions by closed fingers that come
 down behind it. The cheapest is chosen: the shorter way to push, the shorter way for the hand; hitting the target, or
-coming down on something, costs more than any way. A push that has begun keeps getting cheaper, so the choice stays.
+coming down on something, costs more than any way. A push that has begun keeps getting cheaper, and one that the fingers
+stand right behind is cheaper still, so the choice stays.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sim.grasping.footprints import PLANE_HEADINGS, Footprints, gaps_m
 from sim.grasping.grasps import Grasps
 from sim.grasping.kinematics import Array
 
-__all__ = ["Push", "best_push"]
+__all__ = ["Push", "best_push", "standing_behind"]
 
 #: Closed fingers as a disc: half the diagonal of their 2 cm square, and a little.
 FINGERS_M = 0.016
@@ -29,6 +30,11 @@ _DIRECTIONS: Array = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 _WAYS_M: Array = np.arange(1, 13) * 0.01
 # Of grasps, only the few with the most room are worth clearing.
 _GRASPS = 4
+
+
+# Where fingers count as standing behind an object: this far to either side of its middle, and along the way from where
+# they come down: a little farther back, or up to the object.
+_ASIDE_M, _BACK_M, _AHEAD_M = 0.015, 0.020, 0.035
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,21 @@ class Push:
     direction: Array
     behind_m: float
     cost: float
+
+
+def standing_behind(offsets_m: Array, directions: Array, behind_m: Array | float) -> Array:
+    """How well fingers stand to push: 1 right behind an object's middle, 0 from 1.5 cm beside it on, or not behind it.
+
+    Args:
+        offsets_m: ``(..., 2)`` from the object's centre to the fingers.
+        directions: ``(..., 2)`` of the push.
+        behind_m: ``Push.behind_m``.
+    """
+    along = (offsets_m * directions).sum(axis=-1) + behind_m
+    aside = np.abs(offsets_m[..., 0] * directions[..., 1] - offsets_m[..., 1] * directions[..., 0])
+    inside = (along > -_BACK_M) & (along < _AHEAD_M)
+    found: Array = np.where(inside, np.clip(1.0 - aside / _ASIDE_M, 0.0, 1.0), 0.0)
+    return found
 
 
 def best_push(footprints: Footprints, grasps: Grasps, tool_m: Array, x_m: Array, y_m: Array) -> Push | None:
@@ -70,6 +91,7 @@ def best_push(footprints: Footprints, grasps: Grasps, tool_m: Array, x_m: Array,
             cost = cost + 0.05 * (len(blockers) - 1)
             cost = cost + _obstacles(footprints, int(blocker), starts, ways)
             cost = cost + 1.0 * ((starts < low) | (starts > high)).any(axis=1)
+            cost = cost - 0.05 * standing_behind(tool_m - footprints.centres_m[blocker], _DIRECTIONS, behind)
             chosen = int(cost.argmin())
             if best is None or cost[chosen] < best.cost:
                 best = Push(int(blocker), _DIRECTIONS[chosen], float(behind[chosen]), float(cost[chosen]))
