@@ -17,7 +17,17 @@ from sim.camera import Camera, CameraConfig, Image, Light
 from sim.grasping.kinematics import TOOL_OFFSET_M, Array
 from sim.grasping.look import Look, LookConfig
 
-__all__ = ["CAMERAS", "OVERHEAD", "SHOW_CAMERA", "WRIST", "Camera", "CameraConfig", "Image", "draw_cameras", "palm_pose"]
+__all__ = [
+    "CAMERAS",
+    "OVERHEAD",
+    "SHOW_CAMERA",
+    "WRIST",
+    "Camera",
+    "CameraConfig",
+    "Image",
+    "draw_cameras",
+    "palm_pose",
+]
 
 OVERHEAD = CameraConfig(
     "overhead",

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from sim.grasping.kinematics import Array
-from sim.grasping.objects import HEADINGS, SceneObject, extents
+from sim.grasping.objects import SceneObject, extents
 
-__all__ = ["PLANE_HEADINGS", "Footprints", "gaps_m", "rectangle_reach"]
+__all__ = ["HEADINGS", "Footprints", "clearances_m", "gaps_m", "rectangle_reach"]
 
-#: ``(32, 2)``: ``HEADINGS`` without their height.
-PLANE_HEADINGS: Array = HEADINGS[:, :2]
+_ANGLES = np.linspace(0.0, 2.0 * np.pi, 32, endpoint=False)
+#: ``(32, 2)`` unit vectors all around.
+HEADINGS: Array = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+_LEVEL_HEADINGS: Array = np.concatenate([HEADINGS, np.zeros((len(HEADINGS), 1))], axis=1)
 
 
 def gaps_m(offsets_m: Array, reach_m: Array) -> Array:
@@ -29,7 +31,7 @@ def gaps_m(offsets_m: Array, reach_m: Array) -> Array:
     Returns:
         ``(...)`` metres; never more than the true distance, and less by at most 0.5 % of it.
     """
-    found: Array = (offsets_m @ PLANE_HEADINGS.T - reach_m).max(axis=-1)
+    found: Array = (offsets_m @ HEADINGS.T - reach_m).max(axis=-1)
     return found
 
 
@@ -42,8 +44,8 @@ def rectangle_reach(axis: Array, half_along_m: Array | float, half_across_m: Arr
         half_across_m: half of their width.
     """
     across = np.stack([-axis[..., 1], axis[..., 0]], axis=-1)
-    along_part = np.abs(axis @ PLANE_HEADINGS.T) * np.asarray(half_along_m)[..., None]
-    found: Array = along_part + np.abs(across @ PLANE_HEADINGS.T) * np.asarray(half_across_m)[..., None]
+    along_part = np.abs(axis @ HEADINGS.T) * np.asarray(half_along_m)[..., None]
+    found: Array = along_part + np.abs(across @ HEADINGS.T) * np.asarray(half_across_m)[..., None]
     return found
 
 
@@ -57,15 +59,22 @@ class Footprints:
 
     def __init__(self, objects: Sequence[SceneObject]) -> None:
         self.centres_m: Array = np.array([item.pose.position_m[:2] for item in objects])
-        self.reach_m = extents(objects, HEADINGS)
+        self.reach_m = extents(objects, _LEVEL_HEADINGS)
 
     def reach_along(self, index: int, directions: Array) -> Array:
         """How far one object reaches along ``(..., 2)`` unit vectors: interpolated between headings, ``(...)``."""
         angles = np.arctan2(directions[..., 1], directions[..., 0]) % (2.0 * np.pi)
-        places = angles * (len(PLANE_HEADINGS) / (2.0 * np.pi))
+        places = angles * (len(HEADINGS) / (2.0 * np.pi))
         low = places.astype(int)
         part = places - low
         reach = self.reach_m[index]
-        count = len(PLANE_HEADINGS)
+        count = len(HEADINGS)
         found: Array = reach[low % count] * (1.0 - part) + reach[(low + 1) % count] * part
         return found
+
+
+def clearances_m(item: SceneObject, others: Sequence[SceneObject]) -> Array:
+    """``(others,)`` metres of free ground between an object and each of the others."""
+    footprints = Footprints([item, *others])
+    offsets = footprints.centres_m[1:] - footprints.centres_m[0]
+    return gaps_m(offsets, footprints.reach_m[1:] + footprints.reach_m[0])

@@ -19,7 +19,7 @@ OPEN_M, FINGER_M, HALF_BREADTH_M = 0.08, 0.01, 0.01
 _WIDEST_TARGET_M = 0.068
 # A body's axis whose height component is below this counts as lying flat (45 degrees).
 _FLAT = 0.71
-_ALL_ROUND = np.arange(12) * (math.pi / 12.0)
+_ALL_ROUND: Array = np.linspace(0.0, math.pi, 12, endpoint=False)
 
 
 def closing_axes(yaws_rad: Array) -> Array:
@@ -40,10 +40,12 @@ def _sensible_yaws(target: SceneObject) -> Array:
     if target.shape.kind == "cylinder":
         if abs(axes[2, 2]) > _FLAT:
             return _ALL_ROUND
-        # Lying: across its axis, so along the hand's x axis.
-        return np.array([math.atan2(axes[2, 1], axes[2, 0])])
-    flat = axes[np.abs(axes[:, 2]) < _FLAT]
-    return np.arctan2(flat[:, 1], flat[:, 0])
+        # Lying: across its axis, which then runs along the hand's x axis.
+        axes = axes[2:]
+    else:
+        axes = axes[np.abs(axes[:, 2]) < _FLAT]
+    found: Array = np.arctan2(axes[:, 1], axes[:, 0])
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Two fingers that open and close together, in PyBullet.
 
-The gap between the pads follows a commanded speed. Its setpoint runs ahead of fingers that something stops, by less than
+The gap between the pads follows a commanded speed. Its setpoint runs ahead of fingers that something stops, by at most
 a centimetre: enough to squeeze with the whole force, little enough to let go at once. Without a command the setpoint,
 and with it the grip, stays.
 """
@@ -15,7 +15,8 @@ FINGER_JOINTS = ("panda_finger_joint1", "panda_finger_joint2")
 #: The widest gap; as arm.urdf's joint limits.
 WIDEST_M = 0.08
 TOP_SPEED_M_S = 0.1
-# Holds ten times what lies on the table. Much more would press the pads into light things within the solver's iterations.
+# Holds ten times what lies on the table. Much more would press the pads into light things, which the solver cannot keep
+# apart within its iterations.
 _FORCE_N = 6.0
 _LEASH_M = 0.01
 _FRICTION = 1.5

@@ -1,6 +1,6 @@
 """Joint angles for a wanted pose of the tool: damped least squares (Nakamura and Hanafusa 1986; Wampler 1986).
 
-With the pose error ``e`` (three of position, three of rotation) and the Jacobian ``J`` each iteration moves the joints by
+With the pose error ``e`` (three of position, three of rotation) and the Jacobian ``J`` an iteration moves the joints by
 
     J^T (J J^T + lambda**2 I)^-1 e + (I - J^+ J) k (q_rest - q)
 

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 __all__ = [
     "ARM_JOINTS",
+    "HIGHEST_RAD",
     "HOME_RAD",
     "LOWEST_RAD",
-    "HIGHEST_RAD",
     "TOOL_OFFSET_M",
     "TOP_SPEED_RAD_S",
     "forward_kinematics",

@@ -12,11 +12,7 @@ import numpy as np
 from models.errors import SimulationError
 from sim.grasping.kinematics import Array
 
-__all__ = ["HEADINGS", "ObjectPose", "ObjectShape", "SceneObject", "clearances_m", "extents"]
-
-_ANGLES = np.linspace(0.0, 2.0 * math.pi, 32, endpoint=False)
-#: ``(32, 3)`` horizontal unit vectors all around, in which footprints are compared.
-HEADINGS: Array = np.stack([np.cos(_ANGLES), np.sin(_ANGLES), np.zeros_like(_ANGLES)], axis=1)
+__all__ = ["ObjectPose", "ObjectShape", "SceneObject", "extents"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +95,4 @@ def extents(objects: Sequence[SceneObject], directions: Array) -> Array:
     reach = 0.5 * along * sizes[:, None, :]
     across = 0.5 * sizes[:, None, 0] * np.sqrt(np.clip(1.0 - along[:, :, 2] ** 2, 0.0, None))
     found: Array = np.where(round_ones[:, None], across, reach[:, :, 0] + reach[:, :, 1]) + reach[:, :, 2]
-    return found
-
-
-def clearances_m(item: SceneObject, others: Sequence[SceneObject]) -> Array:
-    """``(others,)`` metres of free ground between footprints, seen from above; negative where they overlap.
-
-    The largest gap between the two shadows over all ``HEADINGS``: never more than the true distance, and less by at
-    most 0.5 % of it.
-    """
-    reach = extents([item, *others], HEADINGS)
-    centres = np.array([other.pose.position_m for other in (item, *others)]) @ HEADINGS.T
-    # What lies on the far side of a gap reaches towards it as it would along the opposite heading: shapes are symmetric.
-    gaps = (centres[1:] - reach[1:]) - (centres[0] + reach[0])
-    found: Array = gaps.max(axis=1)
     return found

@@ -1,7 +1,7 @@
 """How to push clutter out of the fingers' way: what, from where, and which way. Plain NumPy.
 
-Candidates are every object that is in the way of a grasp, pushed along each of 24 directions by closed fingers that come
-down behind it. The cheapest is chosen: the shorter way to push, the shorter way for the hand; hitting the target, or
+Candidates are all objects that are in the way of a grasp, pushed along each of 16 directions by closed fingers that
+come down behind them. The cheapest is chosen: a short way to push, and a short way for the hand; hitting the target, or
 coming down on something, costs more than any way. A push that has begun keeps getting cheaper, and one that the fingers
 stand right behind is cheaper still, so the choice stays.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.grasping.footprints import PLANE_HEADINGS, Footprints, gaps_m
+from sim.grasping.footprints import Footprints, gaps_m
 from sim.grasping.grasps import Grasps
 from sim.grasping.kinematics import Array
 
@@ -25,11 +25,13 @@ FINGERS_M = 0.016
 STAND_OFF_M = 0.010
 # A push ends once the fingers would have this much room.
 _ENOUGH_M = 0.010
-_ANGLES = np.arange(24) * (math.pi / 12.0)
+_ANGLES: Array = np.linspace(0.0, 2.0 * math.pi, 16, endpoint=False)
 _DIRECTIONS: Array = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
-_WAYS_M: Array = np.arange(1, 13) * 0.01
-# Of grasps, only the few with the most room are worth clearing.
-_GRASPS = 4
+_WAYS_M: Array = np.linspace(0.012, 0.12, 10)
+# Where along a push it is looked for hits.
+_PARTS: Array = np.linspace(0.0, 1.0, 4)
+# Of grasps, only those with the most room are worth clearing.
+_GRASPS = 2
 
 
 # Where fingers count as standing behind an object: this far to either side of its middle, and along the way from where
@@ -81,21 +83,40 @@ def best_push(footprints: Footprints, grasps: Grasps, tool_m: Array, x_m: Array,
     """
     best: Push | None = None
     low, high = np.array([x_m[0], y_m[0]]), np.array([x_m[1], y_m[1]])
-    for grasp in np.argsort(-grasps.free_m(), kind="stable")[:_GRASPS]:
-        blockers = np.flatnonzero(grasps.room_m[grasp] < _ENOUGH_M)
-        for blocker in blockers + 1:
-            ways = _ways_to_clear(footprints, grasps, int(grasp), int(blocker))
-            behind = footprints.reach_along(int(blocker), _DIRECTIONS) + FINGERS_M + STAND_OFF_M
-            starts = footprints.centres_m[blocker] - behind[:, None] * _DIRECTIONS
-            cost = ways + 0.25 * np.linalg.norm(starts - tool_m, axis=1)
-            cost = cost + 0.05 * (len(blockers) - 1)
-            cost = cost + _obstacles(footprints, int(blocker), starts, ways)
-            cost = cost + 1.0 * ((starts < low) | (starts > high)).any(axis=1)
-            cost = cost - 0.05 * standing_behind(tool_m - footprints.centres_m[blocker], _DIRECTIONS, behind)
+    standing: dict[int, tuple[Array, Array, Array]] = {}
+    for grasp in np.argsort(-grasps.free_m(), kind="stable")[:_GRASPS].tolist():
+        blockers = (np.flatnonzero(grasps.room_m[grasp] < _ENOUGH_M) + 1).tolist()
+        for blocker in blockers:
+            if blocker not in standing:
+                standing[blocker] = _cost_of_standing(footprints, blocker, tool_m, low, high)
+            behind, starts, cost = standing[blocker]
+            ways = _ways_to_clear(footprints, grasps, grasp, blocker)
+            cost = cost + ways + 0.05 * (len(blockers) - 1) + _cost_of_hits(footprints, blocker, starts, ways)
             chosen = int(cost.argmin())
             if best is None or cost[chosen] < best.cost:
-                best = Push(int(blocker), _DIRECTIONS[chosen], float(behind[chosen]), float(cost[chosen]))
+                best = Push(blocker, _DIRECTIONS[chosen], float(behind[chosen]), float(cost[chosen]))
     return best
+
+
+def _cost_of_standing(
+    footprints: Footprints, blocker: int, tool_m: Array, low: Array, high: Array
+) -> tuple[Array, Array, Array]:
+    """Where the fingers would stand for each direction, and what getting there costs.
+
+    Returns:
+        ``(directions,)`` metres behind the object's centre, ``(directions, 2)`` places, ``(directions,)`` costs.
+    """
+    behind = footprints.reach_along(blocker, _DIRECTIONS) + FINGERS_M + STAND_OFF_M
+    starts = footprints.centres_m[blocker] - behind[:, None] * _DIRECTIONS
+    cost = 0.25 * np.hypot(*(starts - tool_m).T)
+    cost = cost - 0.05 * standing_behind(tool_m - footprints.centres_m[blocker], _DIRECTIONS, behind)
+    cost = cost + 1.0 * ((starts < low) | (starts > high)).any(axis=1)
+    others = np.arange(len(footprints.centres_m)) != blocker
+    reach = footprints.reach_m[others] + FINGERS_M
+    landing = gaps_m(starts[:, None, :] - footprints.centres_m[others], reach).min(axis=1)
+    # Where they come down they need a little room; the nearer something is, the worse.
+    cost = cost + np.where(landing < 0.003, 1.0 + 10.0 * np.minimum(0.003 - landing, 0.05), 0.0)
+    return behind, starts, cost
 
 
 def _ways_to_clear(footprints: Footprints, grasps: Grasps, grasp: int, blocker: int) -> Array:
@@ -108,26 +129,21 @@ def _ways_to_clear(footprints: Footprints, grasps: Grasps, grasp: int, blocker: 
     return found
 
 
-def _obstacles(footprints: Footprints, blocker: int, starts: Array, ways: Array) -> Array:
-    """``(directions,)`` extra cost of what the fingers and the pushed object would hit."""
-    others = np.delete(np.arange(len(footprints.centres_m)), blocker)
-    reach = footprints.reach_m[others] + FINGERS_M
-    landing = gaps_m(starts[:, None, :] - footprints.centres_m[others], reach).min(axis=1)
-    # Where they come down they need a little room; the nearer something is, the worse.
-    cost = np.where(landing < 0.003, 1.0 + 10.0 * np.clip(0.003 - landing, 0.0, 0.05), 0.0)
-    steps = np.linspace(0.0, 1.0, 5)[:, None, None] * (ways + STAND_OFF_M)[None, :, None] * _DIRECTIONS
+def _cost_of_hits(footprints: Footprints, blocker: int, starts: Array, ways: Array) -> Array:
+    """``(directions,)`` extra cost of what the fingers and the pushed object would hit on their way."""
+    steps = _PARTS[:, None, None] * (ways + STAND_OFF_M)[None, :, None] * _DIRECTIONS
     target = footprints.centres_m[0]
     fingers = gaps_m(starts + steps - target, footprints.reach_m[0] + FINGERS_M).min(axis=0)
-    cost = cost + np.where(fingers < 0.0, 0.5, 0.0)
     between = footprints.centres_m[blocker] - target
-    both = footprints.reach_m[0] + footprints.reach_m[blocker]
-    now = float(gaps_m(between, both))
-    pushed = gaps_m(between + steps, both).min(axis=0)
-    found: Array = cost + np.where(pushed < min(now, 0.0) - 0.003, 0.3, 0.0)
+    # The object itself against the target, first where it is and then on its way.
+    both = gaps_m(
+        between + np.concatenate([0.0 * steps[:1], steps]), footprints.reach_m[0] + footprints.reach_m[blocker]
+    )
+    pressed = both.min(axis=0) < np.minimum(both[0], 0.0) - 0.003
     # Other clutter in the way comes along; rather not.
-    spare = np.delete(np.arange(1, len(footprints.centres_m)), blocker - 1)
-    if len(spare):
-        offsets = (footprints.centres_m[blocker] + steps[-1])[:, None, :] - footprints.centres_m[spare]
-        crowd = gaps_m(offsets, footprints.reach_m[spare] + footprints.reach_m[blocker])
-        found = found + 0.02 * (crowd < 0.0).sum(axis=1)
+    others = np.arange(len(footprints.centres_m)) != blocker
+    others[0] = False
+    ends = (footprints.centres_m[blocker] + steps[-1])[:, None, :] - footprints.centres_m[others]
+    crowd = gaps_m(ends, footprints.reach_m[others] + footprints.reach_m[blocker]) < 0.0
+    found: Array = 0.5 * (fingers < 0.0) + 0.3 * pressed + 0.02 * crowd.sum(axis=1)
     return found

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.errors import SimulationError
-from sim.grasping.objects import ObjectPose, ObjectShape, SceneObject, clearances_m
+from sim.grasping.footprints import clearances_m
+from sim.grasping.objects import ObjectPose, ObjectShape, SceneObject
 
 __all__ = ["SceneConfig", "draw_scene"]
 
@@ -79,6 +80,7 @@ def draw_scene(seed: int, config: SceneConfig) -> tuple[SceneObject, ...]:
     close = int(rng.integers(1, 4)) if rng.random() < config.blocked else 0
     leaning = rng.random() < config.leaning
     for index in range(count):
+        item: SceneObject | None
         if index == 0 and leaning:
             item = _leaning(rng, placed[0])
         elif index <= close:

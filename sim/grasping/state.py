@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from sim.grasping.kinematics import Array
@@ -50,6 +51,25 @@ class GraspingState:
     fingers_m: tuple[float, float]
     objects: tuple[SceneObject, ...]
     disturbance: Command
+
+    @property
+    def tool_quaternion(self) -> tuple[float, float, float, float]:
+        """x, y, z, w of the tool in the base frame, with x positive.
+
+        A hand that points down and is turned by ``yaw`` has ``(cos(yaw / 2), sin(yaw / 2), 0, 0)``: within half a turn
+        to either side, x is positive, and there is no jump between the two quaternions of one pose.
+        """
+        r = self.tool.rotation
+        # The hand points down, so x or y is the largest; which of the two may change on the way.
+        if r[0, 0] >= r[1, 1]:
+            x = 0.5 * math.sqrt(max(0.0, 1.0 + r[0, 0] - r[1, 1] - r[2, 2]))
+            y, z, w = (r[0, 1] + r[1, 0]) / (4.0 * x), (r[0, 2] + r[2, 0]) / (4.0 * x), (r[2, 1] - r[1, 2]) / (4.0 * x)
+        else:
+            y = 0.5 * math.sqrt(max(0.0, 1.0 + r[1, 1] - r[0, 0] - r[2, 2]))
+            x, z, w = (r[0, 1] + r[1, 0]) / (4.0 * y), (r[1, 2] + r[2, 1]) / (4.0 * y), (r[0, 2] - r[2, 0]) / (4.0 * y)
+            if x < 0.0:
+                x, y, z, w = -x, -y, -z, -w
+        return float(x), float(y), float(z), float(w)
 
     @property
     def gap_m(self) -> float:

@@ -86,6 +86,4 @@ class Table:
         seen = pybullet.createVisualShape(
             pybullet.GEOM_BOX, halfExtents=half_m, rgbaColor=[*color, 1.0], physicsClientId=client
         )
-        return int(
-            pybullet.createMultiBody(mass_kg, solid, seen, position_m, quaternion, physicsClientId=client)
-        )
+        return int(pybullet.createMultiBody(mass_kg, solid, seen, position_m, quaternion, physicsClientId=client))

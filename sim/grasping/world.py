@@ -19,7 +19,8 @@ from sim.grasping.arm import Arm
 from sim.grasping.cameras import WRIST, Camera, Image, draw_cameras, palm_pose
 from sim.grasping.config import GraspingConfig
 from sim.grasping.disturbances import Disturbances
-from sim.grasping.gripper import Gripper
+from sim.grasping.gripper import WIDEST_M, Gripper
+from sim.grasping.kinematics import HOME_RAD
 from sim.grasping.metrics import Contacts, GraspingMetrics, GraspingStatus
 from sim.grasping.objects import SceneObject
 from sim.grasping.scene import draw_scene
@@ -205,10 +206,13 @@ class GraspingWorld:
         return self._client
 
     def _settle(self) -> None:
+        """Let everything come to rest, and then the arm start from where it should be."""
         self.arm.drive([0.0] * len(self.arm.joints))
         self.gripper.drive(self.gripper.target(0.0, PERIOD_S))
         for _ in range(_SETTLING_STEPS):
             pybullet.stepSimulation(physicsClientId=self._client)
+        self.arm.place(HOME_RAD)
+        self.gripper.place(WIDEST_M)
 
     def _read(self, disturbance: Command) -> None:
         self.gripper.read()
