@@ -23,8 +23,8 @@ from sim.grasping.state import ToolState
 
 __all__ = ["Arm", "ArmConfig"]
 
-# What is left to push with, Nm: gentle enough not to crush what lies under the fingers, 40 to 60 N at the tool.
-_TORQUES_NM = (30.0, 30.0, 30.0, 30.0, 8.0, 8.0, 8.0)
+# What is left to push with, Nm: about 20 N at the tool, so that it stops on what lies under it.
+_TORQUES_NM = (12.0, 12.0, 12.0, 12.0, 4.0, 4.0, 4.0)
 # How far the setpoint may run ahead of a tool that is held up.
 _LEASH_M = 0.02
 _LEASH_RAD = 0.15

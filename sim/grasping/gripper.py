@@ -29,9 +29,15 @@ class Gripper:
         self._client, self._body = client, body
         self.joints = tuple(links[name] for name in FINGER_JOINTS)
         for joint in self.joints:
-            # A little friction against turning too, as a soft pad has, so that what hangs off-centre does not swing.
+            # A little friction against turning too, as a soft pad has; anchored, or what is held would creep.
             pybullet.changeDynamics(
-                body, joint, lateralFriction=_FRICTION, spinningFriction=0.01, restitution=0.0, physicsClientId=client
+                body,
+                joint,
+                lateralFriction=_FRICTION,
+                spinningFriction=0.01,
+                frictionAnchor=1,
+                restitution=0.0,
+                physicsClientId=client,
             )
         # A rack and pinion: without it, one finger alone would push whatever it meets to the far side.
         gear = pybullet.createConstraint(

@@ -27,6 +27,8 @@ __all__ = ["downward_rotation", "solve"]
 # 0.01 costs 1 % of a step where the arm moves 0.1 m/rad, and bounds it where it hardly moves at all.
 _DAMPING = 0.01
 _REST_GAIN = 0.1
+# The largest error that an iteration tries to remove: metres, radians.
+_STEP: Array = np.array([0.05, 0.3])
 # Distance that the joints keep from their stops.
 _MARGIN_RAD = 0.01
 _IDENTITY_6, _IDENTITY_7 = np.eye(6), np.eye(7)
@@ -52,6 +54,8 @@ def solve(start_rad: Array, position_m: Array, yaw_rad: float, iterations: int =
     for _ in range(iterations):
         position, rotation, jacobian = forward_kinematics(joints)
         error = np.concatenate([position_m - position, _rotation_error(wanted, rotation)])
+        # The Jacobian holds for small steps only; what is farther away is approached.
+        error = error * np.minimum(1.0, _STEP / np.maximum(np.linalg.norm(error.reshape(2, 3), axis=1), 1e-9)).repeat(3)
         inverse = jacobian.T @ np.linalg.inv(jacobian @ jacobian.T + _DAMPING**2 * _IDENTITY_6)
         rest = _REST_GAIN * (HOME_RAD - joints)
         # The last joint's rest would fight the wanted yaw; only the elbow is free.

@@ -43,7 +43,7 @@ class SceneConfig:
     border_m: float = 0.05
     fewest: int = 4
     most: int = 8
-    blocked: float = 0.5
+    blocked: float = 0.6
     leaning: float = 0.2
     spacing_m: float = 0.01
 
@@ -78,12 +78,12 @@ def draw_scene(seed: int, config: SceneConfig) -> tuple[SceneObject, ...]:
     placed = [_standing(_target_shape(rng), target_x, target_y, float(rng.uniform(-math.pi, math.pi)))]
     count = int(rng.integers(config.fewest, config.most + 1))
     close = int(rng.integers(1, 4)) if rng.random() < config.blocked else 0
-    leaning = rng.random() < config.leaning
+    leaning = int(rng.random() < config.leaning)
     for index in range(count):
         item: SceneObject | None
-        if index == 0 and leaning:
+        if index < leaning:
             item = _leaning(rng, placed[0])
-        elif index <= close:
+        elif index < leaning + close:
             item = _against(rng, placed, config)
         else:
             item = _anywhere(rng, placed, config)

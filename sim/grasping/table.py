@@ -17,7 +17,7 @@ _CENTRE_M = (0.4, 0.0, -0.02)
 # Bullet multiplies the two bodies' friction: objects slide on the table as wood does, 0.4.
 _TABLE_FRICTION, _OBJECT_FRICTION = 0.7, 0.6
 # A cylinder that was knocked over stops within a hand's breadth.
-_ROLLING_FRICTION = 0.0005
+_ROLLING_FRICTION = 0.002
 _DENSITY_KG_M3 = 700.0
 
 

@@ -39,6 +39,8 @@ _GRAVITY_M_S2 = -9.81
 _SOLVER_ITERATIONS = 20
 # A second for things that lean to fall; the arm stands still meanwhile.
 _SETTLING_STEPS = 240
+# How far beyond the tool's range something can still be taken hold of.
+_REACH_M = 0.015
 #: The command that holds everything where it is, a grip included: what a watchdog sends when no command comes.
 STOP: Command = (0.0, 0.0, 0.0, 0.0, 0.0)
 _BASE_POSITION = (0.0, 0.0, 0.0)
@@ -166,6 +168,12 @@ class GraspingWorld:
             return palm_pose(self.state.tool.position_m, self.state.tool.rotation)
         return _BASE_POSITION, _BASE_ROTATION
 
+    def refresh(self) -> GraspingState:
+        """Read the state anew, for measurements that step PyBullet themselves; takes no time and counts for nothing."""
+        self._open_client()
+        self._read(self.state.disturbance)
+        return self.state
+
     @property
     def state(self) -> GraspingState:
         """Arm and table after the last step."""
@@ -232,9 +240,10 @@ class GraspingWorld:
             for now, before in zip(objects[1:], self._start[1:], strict=True)
         )
         x, y, height = objects[0].pose.position_m
-        # Below the table's top, or beyond what the arm can reach.
-        arm = self.config.arm
-        lost = height < -0.01 or not (arm.x_m[0] <= x <= arm.x_m[1] and arm.y_m[0] <= y <= arm.y_m[1])
+        # Below the table's top, or beyond what the fingers can reach.
+        (near, far), (right, left) = self.config.arm.x_m, self.config.arm.y_m
+        reachable = near - _REACH_M <= x <= far + _REACH_M and right - _REACH_M <= y <= left + _REACH_M
+        lost = height < -0.01 or not reachable
         self.metrics.update(height, self._contacts(), moved, lost=lost)
 
     def _contacts(self) -> Contacts:
