@@ -32,7 +32,7 @@ from sim.grasping.state import Command
 from sim.grasping.world import PERIOD_S, PHYSICS_STEPS, GraspingConfig, GraspingWorld
 
 FRAME_LIMIT_MS = 3.0
-OVERHEAD_LIMIT = 1.25
+OVERHEAD_LIMIT = 1.15
 SUCCESS_LIMIT = 0.95
 # Undisturbed, an episode takes 2 to 9 s; an arm that holds nothing by now is stuck.
 TIME_LIMIT_S = 30.0

@@ -15,6 +15,7 @@ from gymnasium.utils.env_checker import check_env
 import sim
 from models.contract import load_contract
 from models.errors import SimulationError
+from models.noise_file import load_noise
 from sim.grasping.environment import GraspingEnvironment
 from sim.grasping.objects import ObjectPose, ObjectShape, SceneObject
 from sim.grasping.state import ACTION_NAMES
@@ -62,6 +63,13 @@ def test_spaces_are_the_contracts(environment: GraspingEnvironment) -> None:
     assert environment.action_space.high == pytest.approx(contract.action_maximum)
     assert contract.fps == CONTROL_HZ
     assert not contract.action_stop.any()
+
+
+def test_the_noise_file_fits_the_contract() -> None:
+    """Catches a disturbance of demonstrations whose dimensions are not the robot's."""
+    contracts = Path(__file__).parents[1] / "contracts"
+    noise = load_noise(contracts / "noise" / "grasping.yaml", load_contract(contracts / "grasping.yaml"))
+    assert noise.names == ACTION_NAMES
 
 
 def test_the_state_is_what_the_contract_selects(environment: GraspingEnvironment) -> None:
