@@ -67,6 +67,22 @@ def test_the_tool_moves_as_commanded(command: tuple[float, float, float, float])
         assert after.rotation[2, 2] < -0.999
 
 
+def test_the_arm_follows_everywhere() -> None:
+    """Catches joints that run away from their commands where two of them turn about nearly the same axis."""
+    rng = np.random.default_rng(0)
+    with GraspingWorld() as world:
+        world.reset(1, scene=LONELY)
+        for _ in range(60):
+            command = rng.uniform(-1.0, 1.0, 5) * (0.25, 0.25, 0.25, 1.5, 0.0)
+            # Above everything: what touches nothing has no excuse.
+            command[2] = abs(command[2]) if world.state.tool.position_m[2] < 0.15 else command[2]
+            before = world.state.tool
+            after = move(world, tuple(command.tolist()), 0.4).tool
+            inside = (np.abs(after.position_m - (0.48, 0.0, 0.2)) < (0.17, 0.29, 0.17)).all()
+            if inside:
+                assert after.position_m - before.position_m == pytest.approx(0.4 * command[:3], abs=1.2e-2)
+
+
 def test_no_command_holds_still() -> None:
     """Catches an arm that sags or drifts while nobody commands it."""
     with GraspingWorld() as world:

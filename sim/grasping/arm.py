@@ -74,7 +74,9 @@ class Arm:
         self.config = config
         self._client = client
         with resources.as_file(resources.files("sim.grasping") / "arm.urdf") as urdf:
-            self.body = int(pybullet.loadURDF(str(urdf), useFixedBase=1, physicsClientId=client))
+            # Without the flag, PyBullet makes inertias of its own from whatever is solid, and most links are not.
+            flags = pybullet.URDF_USE_INERTIA_FROM_FILE
+            self.body = int(pybullet.loadURDF(str(urdf), useFixedBase=1, flags=flags, physicsClientId=client))
         self.links = {
             pybullet.getJointInfo(self.body, index, physicsClientId=client)[1].decode(): index
             for index in range(pybullet.getNumJoints(self.body, physicsClientId=client))
