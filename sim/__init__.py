@@ -7,6 +7,11 @@ from __future__ import annotations
 
 __all__ = ["register"]
 
+_ENVIRONMENTS = {
+    "Understudy/Driving-v0": "sim.driving.environment:DrivingEnvironment",
+    "Understudy/Grasping-v0": "sim.grasping.environment:GraspingEnvironment",
+}
+
 
 def register() -> None:
     """Make the environments known to ``gymnasium.make``; calling it twice is fine.
@@ -15,5 +20,6 @@ def register() -> None:
     """
     import gymnasium
 
-    if "Understudy/Driving-v0" not in gymnasium.registry:
-        gymnasium.register(id="Understudy/Driving-v0", entry_point="sim.driving.environment:DrivingEnvironment")
+    for name, entry_point in _ENVIRONMENTS.items():
+        if name not in gymnasium.registry:
+            gymnasium.register(id=name, entry_point=entry_point)
