@@ -113,7 +113,7 @@ PolicyRuntime.load(sys.argv[1], provider="auto").warm_up()
 IMPORTS = """
 import importlib, sys
 import models.runtime, models.bundle
-for name in ("codecs", "observation", "gate", "bag", "nodes.policy", "nodes.gate", "nodes.recorder"):
+for name in ("codecs", "observation.assembler", "gate.gate", "bags", "nodes.policy", "nodes.gate", "nodes.recorder"):
     importlib.import_module(f"il_nodes.{name}")
 models.bundle.verify_bundle(sys.argv[1])
 models.runtime.PolicyRuntime.load(sys.argv[1], provider="cpu").warm_up()
