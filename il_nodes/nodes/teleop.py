@@ -32,7 +32,7 @@ from il_nodes.teleop.leader import Leader, leader_sources
 from il_nodes.teleop.services import ServiceCalls
 from il_nodes.teleop.shaping import CommandShaper, Dimension, Mode, Reading, State, Wish, dimensions, wish
 from il_nodes.teleop.status import Rate, TeleopView, input_status, status_line
-from il_nodes.teleop.watch import ExecutedCommand, GateWatch, MeasuredPositions, RecorderWatch, status_values
+from il_nodes.teleop.watch import ExecutedCommand, GateWatch, PositionWatch, RecorderWatch, status_values
 from models.contract import Contract, load_contract
 from models.data import FloatArray
 from models.errors import DeploymentError
@@ -113,7 +113,7 @@ class TeleopNode(UnderstudyNode):
         self._channels = ActionChannels(contract)
         self._dimensions = self._make_dimensions(contract)
         self._gate, self._recorder, self._executed = GateWatch(), RecorderWatch(), ExecutedCommand(contract)
-        self._measured = MeasuredPositions(contract)
+        self._measured = PositionWatch(contract)
         integrating = [one.mode is Mode.RATE for one in self._dimensions]
         self._shaper = CommandShaper(contract, integrating, self._slow_scale)
         self._shaper.slow_motion = self._slow_at_first
@@ -150,9 +150,9 @@ class TeleopNode(UnderstudyNode):
             message_class, qos = import_message_class(source.channel.type), qos_profile(source.channel.qos)
             self._outputs.append(self.advertise(topic, message_class, qos))
             self.subscribe(source.channel.topic, message_class, partial(self._on_executed, index), qos, raw=True)
-        for index, source in enumerate(self._measured.sources):
-            message_class, qos = import_message_class(source.channel.type), qos_profile(source.channel.qos)
-            self.subscribe(source.channel.topic, message_class, partial(self._on_measured, index), qos, raw=True)
+        for topic, channel in self._measured.channels.items():
+            message_class, qos = import_message_class(channel.type), qos_profile(channel.qos)
+            self.subscribe(topic, message_class, partial(self._on_measured, topic), qos, raw=True)
         self.subscribe("/gate/decision", DiagnosticArray, self._on_decision, RELIABLE)
         self.subscribe("/diagnostics", DiagnosticArray, self._on_diagnostics, QoSProfile(depth=10))
         self.diagnostics.add("input", self._status)
@@ -218,8 +218,8 @@ class TeleopNode(UnderstudyNode):
     def _on_executed(self, index: int, cdr: bytes) -> None:
         self._executed.take(index, cdr, time.monotonic())
 
-    def _on_measured(self, index: int, cdr: bytes) -> None:
-        self._measured.take(index, cdr)
+    def _on_measured(self, topic: str, cdr: bytes) -> None:
+        self._measured.take(topic, cdr)
 
     def _on_decision(self, message: Any) -> None:
         for status in message.status[:1]:
