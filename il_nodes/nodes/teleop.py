@@ -43,6 +43,8 @@ __all__ = ["TeleopNode", "main"]
 DRAW_S = 0.1
 #: How long the last stop command may take to be acknowledged before the node ends all the same.
 FLUSH_S = 0.2
+#: So long a joystick may be told to be silent: meanwhile the robot is driven by a thumb that nobody has heard of.
+LONGEST_SILENCE_S = 2.0
 #: Defaults of lists that say nothing.
 NO_NUMBERS: list[float] = []
 NO_INDICES: list[int] = []
@@ -90,7 +92,9 @@ class TeleopNode(UnderstudyNode):
         self._joy_minus = say("joy_minus_buttons", [NOT_MAPPED], "and down")
         self._joy_deadzones = say("joy_deadzones", [0.05], "deflection that counts as none, a dimension, 0 to 0.9")
         self._joy_expos = say("joy_expos", [0.0], "0: linear, 1: cubic, a dimension")
-        self._joy_timeout_s = say("joy_timeout_s", 0.5, "a joystick silent for longer is gone, s", minimum=0.05)
+        self._joy_timeout_s = say(
+            "joy_timeout_s", 0.5, "a joystick silent for longer is gone, s", minimum=0.05, maximum=LONGEST_SILENCE_S
+        )
         self._debounce_s = say("button_debounce_s", 0.05, "of every button but the dead-man, s", minimum=0.0)
         self._dead_man = say("dead_man_button", 4, "must be held to drive; -1: none", minimum=-1)
         self._takeover_on_dead_man = say("takeover_on_dead_man", True, "pressing it takes the robot from the policy")
@@ -192,7 +196,7 @@ class TeleopNode(UnderstudyNode):
     def _rest(self) -> None:
         self._device.rest()
         self._shaper.rest()
-        self._calls.stop_insisting()
+        self._calls.abandon()
         self._command = None
 
     def cleanup(self) -> None:
