@@ -16,6 +16,7 @@ import numpy as np
 
 from il_nodes.codecs import decode_raw
 from models.contract import Channel, Contract, Source, Stream
+from models.contract.channels import same_topic
 from models.contract.messages import NAMED_FIELDS
 from models.data import FloatArray
 
@@ -39,7 +40,7 @@ class MeasuredPositions:
     def __init__(self, contract: Contract) -> None:
         names = [name for stream in contract.actions for name in _names(stream)]
         wanted = {name: dim for dim, name in enumerate(names) if contract.action_held[dim] and names.count(name) == 1}
-        commanded = {source.channel.topic.lstrip("/") for source in contract.action_sources}
+        commanded = {same_topic(source.channel.topic) for source in contract.action_sources}
         self._dims = len(names)
         self.dimensions = np.zeros(self._dims, bool)
         self._parts: dict[str, list[tuple[Source, int, int]]] = defaultdict(list)
@@ -52,7 +53,7 @@ class MeasuredPositions:
                 plain = replace(source, apply=())
                 for index in range(len(source.names)):
                     dim = wanted.get(next(labels))
-                    if dim is not None and source.channel.topic.lstrip("/") not in commanded:
+                    if dim is not None and same_topic(source.channel.topic) not in commanded:
                         self._parts[source.channel.topic].append((plain, index, dim))
                         self.dimensions[dim] = True
         self.channels: dict[str, Channel] = {topic: parts[0][0].channel for topic, parts in self._parts.items()}

@@ -29,7 +29,7 @@ def decision_status(decision: Decision, latency_s: float | None) -> Status:
             measured on a wall clock may enter the recording.
     """
     level: Level = "error" if decision.source is Driver.HALT else "ok"
-    # The latch, not what withholds the policy: somebody who holds the robot wants it whatever the policy says meanwhile.
+    # The latch, not what withholds the policy: whoever holds the robot wants it, whatever the policy says meanwhile.
     if decision.reason is Reason.DISCOVERY or (decision.source is Driver.EXPERT and decision.latched not in _WANTED):
         level = "warn"
     values: dict[str, object] = {

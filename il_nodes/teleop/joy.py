@@ -223,8 +223,8 @@ class JoyDriver:
         """Take in one message; what was pressed with it. The dead-man button has :attr:`dead_man_pressed` instead.
 
         Raises:
-            CodecError: the message cannot be used. It is counted, and the dead-man button counts as released; else it is
-                as if the message had not come.
+            CodecError: the message cannot be used. It is counted, and the dead-man button counts as released; for the
+                rest it is as if the message had not come.
         """
         try:
             self.mapping.check(axes, buttons)
