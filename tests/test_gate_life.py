@@ -11,6 +11,7 @@ import pytest
 from gate_stage import CONTRACT, CONTROL, PERIOD_S, Stage, values
 from gated_robot import ARM
 from ros_processes import RosEnvironment
+from teleop_robots import ARM_TEXT as TRAJECTORY_ARM_TEXT
 
 pytestmark = pytest.mark.ros
 
@@ -191,6 +192,45 @@ def test_an_arm_is_held_where_it_is_measured(ros_environment: RosEnvironment) ->
     assert {one.position[0] for one in elbow} == {1.25}
 
 
+def test_an_arms_trajectories_end_in_the_future(ros_environment: RosEnvironment) -> None:
+    """Would catch commands that joint_trajectory_controller drops: their stamp is that of an old observation."""
+    from sensor_msgs.msg import JointState
+    from std_msgs.msg import Float64
+    from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+    from il_nodes.ros.stamps import ns_to_stamp, stamp_to_ns
+
+    ros, period_ns, age_ns = ros_environment, 20_000_000, 1_000_000_000
+    contract = ros.directory / "arm.yaml"
+    contract.write_text(TRAJECTORY_ARM_TEXT.replace("max_age: 100 ms", "max_age: 10 s"))
+    commands = ros.collect("/arm/command", JointTrajectory)
+    state = ros.probe.create_publisher(JointState, "/joint_states", 10)
+    expert = ros.probe.create_publisher(JointTrajectory, "/expert/arm", 10)
+    gripper = ros.probe.create_publisher(Float64, "/expert/gripper", 10)
+    ros.spawn_node("gate", {**CONTROL, "contract": str(contract)})
+    sent_ns = set[int]()
+
+    def answered() -> bool:
+        state.publish(JointState(name=["elbow", "lift"], position=[0.5, 0.25]))
+        command = JointTrajectory(joint_names=["elbow", "lift"])
+        command.points = [JointTrajectoryPoint(positions=[0.5, 0.25])]
+        stamp_ns = time.time_ns() - age_ns
+        command.header.stamp = ns_to_stamp(stamp_ns)
+        sent_ns.add(stamp_ns)
+        expert.publish(command)
+        gripper.publish(Float64(data=0.0))
+        return len([one for one in commands if stamp_to_ns(one.header.stamp) in sent_ns]) > 3
+
+    ros.wait_until(answered, 20.0, "commands that answer the expert's")
+    for command in commands:
+        [point] = command.points
+        reach_ns = point.time_from_start.sec * 10**9 + point.time_from_start.nanosec
+        if stamp_to_ns(command.header.stamp) in sent_ns:
+            assert reach_ns >= age_ns + period_ns, "it ended before it was sent"
+        else:
+            assert reach_ns == period_ns, "a halt is stamped now"
+
+
 def test_time_runs_as_fast_as_the_simulator_says(ros_environment: RosEnvironment) -> None:
     """At a quarter of real time a tick takes 200 ms: that is no stale expert, and one command a tick is enough."""
     stage = Stage(ros_environment, time_scale=0.25, use_sim_time=False)
@@ -253,6 +293,19 @@ def slow_contract(ros: RosEnvironment) -> str:
     path = ros.directory / "slow.yaml"
     path.write_text(text)
     return str(path)
+
+
+def test_a_gate_whose_terminal_is_gone_halts_first(ros_environment: RosEnvironment) -> None:
+    """Would catch a robot that drives on at its last command because an ssh connection broke."""
+    stage = Stage(ros_environment)
+    stage.speed = 2.0
+    stage.until("speed", lambda: stage.commands and stage.commands[-1].twist.linear.x == pytest.approx(2.0))
+    asked = len(stage.commands)
+    stage.gate.send(signal.SIGHUP)
+    stage.until("the end", lambda: stage.gate.returncode is not None)
+    assert stage.gate.returncode == 0, stage.gate.log
+    stage.until("the stop command", lambda: stage.commands[-1].twist.linear.x == 0.0)
+    assert any(0.5 < command.twist.linear.x < 1.5 for command in stage.commands[asked:]), "no ramp"
 
 
 @pytest.mark.parametrize("end", ["SIGTERM", "deactivate"])

@@ -327,6 +327,7 @@ def test_what_cannot_be_used_is_refused_with_one_message(ros_environment: RosEnv
         ({"contract": CONTRACT, "device": "leader"}, 7, "leader_topics"),
         ({"contract": CONTRACT, "slow_motion_scale": 0.0}, 7, "0.05"),
         ({"contract": CONTRACT, "takeover_button": 4}, 7, "two meanings"),
+        ({"contract": CONTRACT, "joy_timeout_s": 60.0}, 7, "0.05 .. 2.0"),
         ({}, 7, "needs a robot contract"),
     ]
     nodes = [

@@ -283,7 +283,7 @@ class GateNode(UnderstudyNode):
                 self._gate.refuse_proposal(Reason.PROPOSAL_UNREADABLE)
             else:
                 self._gate.offer_proposal(answer, stamp_ns, now_s)
-        self._send(self._gate.decide(stamp_ns, now_s), received_s)
+        self._send(self._gate.decide(stamp_ns, now_s), stamp_ns, received_s)
 
     def _on_enable_policy(self, request: Any, response: Any) -> Any:
         if request.data:
@@ -319,7 +319,7 @@ class GateNode(UnderstudyNode):
         """Decide and send: for the message stamped ``stamp_ns``, or because time is up."""
         self._report.overruns += time.monotonic() > self._deadline_s + self._period_s / 2
         decision = self._gate.decide(clock_ns, received_s * self._told.time_scale)
-        self._send(decision, received_s)
+        self._send(decision, clock_ns, received_s)
         if stamp_ns is not None:
             self._grid.answered(stamp_ns)
         elif decision.source is not Driver.HALT:
@@ -338,9 +338,9 @@ class GateNode(UnderstudyNode):
         self._timer.timer_period_ns = max(1, round((next_s - now_s) * 1e9))
         self._timer.reset()
 
-    def _send(self, decision: Decision, received_s: float) -> None:
+    def _send(self, decision: Decision, clock_ns: int, received_s: float) -> None:
         if self._told.enable_control and decision.sent:
-            messages = self._channels.messages(decision.command, decision.stamp_ns)
+            messages = self._channels.messages(decision.command, decision.stamp_ns, clock_ns)
             for publisher, message in zip(self._outputs, messages, strict=True):
                 publisher.publish(message)
             self._commanded = True
