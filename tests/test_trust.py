@@ -289,11 +289,14 @@ def test_a_looser_threshold_needs_so_many_words() -> None:
 def test_takeover_holds_until_released_and_enabled() -> None:
     """The policy never takes control back by itself."""
     robot = driven_by_policy()
+    assert not robot.gate.is_taken_over
     robot.gate.take_over()
+    assert robot.gate.is_taken_over
     assert robot.step().reason is Reason.TAKEOVER
     assert robot.gate.enable_policy() is Reason.TAKEOVER
     assert robot.step().source is Driver.EXPERT
     robot.gate.release()
+    assert not robot.gate.is_taken_over
     assert [robot.step().reason for _ in range(50)] == [Reason.TAKEOVER] * 50
     assert robot.gate.enable_policy() is None
     assert robot.step().source is Driver.POLICY
