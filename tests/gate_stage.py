@@ -47,9 +47,10 @@ class Stage:
         self.speed, self.steady, self.propose = 0.5, True, False
         self.unsafe, self.row = 0.1, (1.0, 0.5)
         ros.probe.create_timer(PERIOD_S, self.tick)
-        ros.wait_until(
-            lambda: self.expert.get_subscription_count() and self.decisions, 10.0, "the gate's first decision"
-        )
+        if params.get("autostart", True):
+            ros.wait_until(
+                lambda: self.expert.get_subscription_count() and self.decisions, 10.0, "the gate's first decision"
+            )
 
     @cached_property
     def proposals(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from gate_stage import CONTRACT, CONTROL, PERIOD_S, Stage, values
 from gated_robot import ARM
 from ros_processes import RosEnvironment
+from teleop_robots import ARM_TEXT as TRAJECTORY_ARM_TEXT
 
 pytestmark = pytest.mark.ros
 
@@ -190,6 +192,45 @@ def test_an_arm_is_held_where_it_is_measured(ros_environment: RosEnvironment) ->
     assert {one.position[0] for one in elbow} == {1.25}
 
 
+def test_an_arms_trajectories_end_in_the_future(ros_environment: RosEnvironment) -> None:
+    """Would catch commands that joint_trajectory_controller drops: their stamp is that of an old observation."""
+    from sensor_msgs.msg import JointState
+    from std_msgs.msg import Float64
+    from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+    from il_nodes.ros.stamps import ns_to_stamp, stamp_to_ns
+
+    ros, period_ns, age_ns = ros_environment, 20_000_000, 1_000_000_000
+    contract = ros.directory / "arm.yaml"
+    contract.write_text(TRAJECTORY_ARM_TEXT.replace("max_age: 100 ms", "max_age: 10 s"))
+    commands = ros.collect("/arm/command", JointTrajectory)
+    state = ros.probe.create_publisher(JointState, "/joint_states", 10)
+    expert = ros.probe.create_publisher(JointTrajectory, "/expert/arm", 10)
+    gripper = ros.probe.create_publisher(Float64, "/expert/gripper", 10)
+    ros.spawn_node("gate", {**CONTROL, "contract": str(contract)})
+    sent_ns = set[int]()
+
+    def answered() -> bool:
+        state.publish(JointState(name=["elbow", "lift"], position=[0.5, 0.25]))
+        command = JointTrajectory(joint_names=["elbow", "lift"])
+        command.points = [JointTrajectoryPoint(positions=[0.5, 0.25])]
+        stamp_ns = time.time_ns() - age_ns
+        command.header.stamp = ns_to_stamp(stamp_ns)
+        sent_ns.add(stamp_ns)
+        expert.publish(command)
+        gripper.publish(Float64(data=0.0))
+        return len([one for one in commands if stamp_to_ns(one.header.stamp) in sent_ns]) > 3
+
+    ros.wait_until(answered, 20.0, "commands that answer the expert's")
+    for command in commands:
+        [point] = command.points
+        reach_ns = point.time_from_start.sec * 10**9 + point.time_from_start.nanosec
+        if stamp_to_ns(command.header.stamp) in sent_ns:
+            assert reach_ns >= age_ns + period_ns, "it ended before it was sent"
+        else:
+            assert reach_ns == period_ns, "a halt is stamped now"
+
+
 def test_time_runs_as_fast_as_the_simulator_says(ros_environment: RosEnvironment) -> None:
     """At a quarter of real time a tick takes 200 ms: that is no stale expert, and one command a tick is enough."""
     stage = Stage(ros_environment, time_scale=0.25, use_sim_time=False)
@@ -211,6 +252,120 @@ def test_a_takeover_outlives_a_clean_up(ros_environment: RosEnvironment) -> None
         assert change_state(stage, label), label
     stage.until("the gate's decisions", lambda: stage.last["reason"] not in ("deactivated", "expert_missing"))
     assert (stage.last["source"], stage.last["latched"]) == ("expert", "human_takeover")
+
+
+def test_a_takeover_before_the_first_activation_outlives_a_clean_up(ros_environment: RosEnvironment) -> None:
+    """Would catch a policy that drives although somebody had taken over while everything was still being set up."""
+    stage = Stage(ros_environment, enable_policy=True, autostart=False)
+    stage.propose = True
+    assert change_state(stage, "configure")
+    assert stage.call(stage.takeover, True).success
+    for label in ("cleanup", "configure", "activate"):
+        assert change_state(stage, label), label
+    stage.until("the expert", lambda: stage.decisions and stage.last["source"] == "expert")
+    assert stage.last["latched"] == "human_takeover"
+    assert {values(array.status[0])["source"] for array in stage.decisions} <= {"halt", "expert"}
+
+    assert stage.call(stage.takeover, False).success
+    assert stage.call(stage.enable, True).success
+    stage.until_driver("policy")
+
+
+def test_a_clean_up_alone_does_not_disable_the_policy(ros_environment: RosEnvironment) -> None:
+    """Nobody has taken anything from it: what the parameters say holds until somebody does."""
+    stage = Stage(ros_environment, enable_policy=True, autostart=False)
+    stage.propose = True
+    for label in ("configure", "cleanup", "configure", "activate"):
+        assert change_state(stage, label), label
+    stage.until("the policy", lambda: stage.decisions and stage.last["source"] == "policy")
+
+
+def slow_contract(ros: RosEnvironment) -> str:
+    """The car's, at a command every two seconds, and with a second from 1 m/s to standstill."""
+    text = CONTRACT.read_text()
+    for old, new in (
+        ("fps: 20", "fps: 0.5"),
+        ("10 m/s^2", "1 m/s^2"),
+        ("cmd_vel, max_age: 150 ms", "cmd_vel, max_age: 10 s"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    path = ros.directory / "slow.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_gate_whose_terminal_is_gone_halts_first(ros_environment: RosEnvironment) -> None:
+    """Would catch a robot that drives on at its last command because an ssh connection broke."""
+    stage = Stage(ros_environment)
+    stage.speed = 2.0
+    stage.until("speed", lambda: stage.commands and stage.commands[-1].twist.linear.x == pytest.approx(2.0))
+    asked = len(stage.commands)
+    stage.gate.send(signal.SIGHUP)
+    stage.until("the end", lambda: stage.gate.returncode is not None)
+    assert stage.gate.returncode == 0, stage.gate.log
+    stage.until("the stop command", lambda: stage.commands[-1].twist.linear.x == 0.0)
+    assert any(0.5 < command.twist.linear.x < 1.5 for command in stage.commands[asked:]), "no ramp"
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "deactivate"])
+def test_a_slow_robot_is_halted_in_time_too(ros_environment: RosEnvironment, end: str) -> None:
+    """Would catch a halt at the contract's own rate: its second command would come after the gate is gone."""
+    stage = Stage(ros_environment, contract=slow_contract(ros_environment))
+    stage.speed = 1.0
+    stage.until("speed", lambda: stage.commands and stage.commands[-1].twist.linear.x == pytest.approx(1.0), 10.0)
+    asked = len(stage.commands)
+    if end == "SIGTERM":
+        stage.gate.send(signal.SIGTERM)
+        stage.until("the end", lambda: stage.gate.returncode is not None)
+    else:
+        assert change_state(stage, end)
+    speeds = [command.twist.linear.x for command in stage.commands[asked:]]
+    stage.until(f"the stop command after {speeds}", lambda: stage.commands[-1].twist.linear.x == 0.0)
+    speeds = [command.twist.linear.x for command in stage.commands[asked:]]
+    assert len(speeds) > 3, f"no ramp: {speeds}"
+
+
+@pytest.mark.parametrize(
+    ("remapping", "words"),
+    [
+        ("/expert/cmd_vel:=/cmd_vel", "own commands on /cmd_vel"),
+        ("/policy/proposal:=/cmd_vel", "own commands on /cmd_vel"),
+        ("/joint_states:=/elbow/command", "own commands on /elbow/command"),
+        ("/cmd_vel:=/elbow/command", "two parts of the action"),
+    ],
+)
+def test_a_gate_that_would_hear_itself_is_refused(ros_environment: RosEnvironment, remapping: str, words: str) -> None:
+    """Its own commands would be the expert's, always fresh: it would never halt."""
+    contract = ros_environment.directory / "arm.yaml"
+    contract.write_text(ARM.text)
+    gate = ros_environment.spawn_node("gate", {**CONTROL, "contract": str(contract)}, arguments=["-r", remapping])
+    assert gate.wait(20.0) == 7, gate.log
+    assert words in gate.log
+    assert "Traceback" not in gate.log
+
+
+def test_a_dry_run_may_watch_the_commands_of_another(ros_environment: RosEnvironment) -> None:
+    """It publishes none of its own there: what it hears is somebody else's."""
+    from diagnostic_msgs.msg import DiagnosticArray
+    from geometry_msgs.msg import TwistStamped
+
+    from il_nodes.ros.stamps import ns_to_stamp
+
+    decisions = ros_environment.collect("/gate/decision", DiagnosticArray)
+    other = ros_environment.probe.create_publisher(TwistStamped, "/cmd_vel", 10)
+    gate = ros_environment.spawn_node(
+        "gate", {"contract": str(CONTRACT)}, arguments=["-r", "/expert/cmd_vel:=/cmd_vel"]
+    )
+
+    def follows() -> bool:
+        message = TwistStamped()
+        message.header.stamp = ns_to_stamp(time.time_ns())
+        other.publish(message)
+        return bool(decisions) and values(decisions[-1].status[0])["source"] == "expert"
+
+    ros_environment.wait_until(follows, 20.0, "a decision for the other's commands")
+    assert gate.terminate() == 0
 
 
 def test_a_rival_behind_the_first_command_halts_instead_of_leaving(ros_environment: RosEnvironment) -> None:

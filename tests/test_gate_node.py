@@ -211,7 +211,12 @@ def test_what_cannot_be_deployed_is_refused_with_one_message(ros_environment: Ro
     cases: list[tuple[dict[str, object], int, str]] = [
         ({"contract": str(bare)}, 3, "has no limits"),
         ({"contract": str(CONTRACT), "unsafe_threshold": 0.9}, 7, "looser"),
-        ({"contract": str(CONTRACT), "unsafe_threshold": 7.0, "allow_looser_threshold": True}, 7, "no probability"),
+        (
+            {"contract": str(CONTRACT), "unsafe_threshold": 7.0, "allow_looser_threshold": True},
+            7,
+            "to be a probability",
+        ),
+        ({"contract": str(CONTRACT), "unsafe_threshold": 0.0}, 7, "never come back"),
         ({"contract": str(CONTRACT), "wait_for": ["referee"]}, 7, "wait_for"),
         ({}, 7, "needs a robot contract"),
     ]

@@ -45,6 +45,27 @@ def test_levels_of_a_decision() -> None:
     assert level(robot) == "warn"
 
 
+def test_a_human_who_drives_is_no_fall_back_whatever_the_policy_says() -> None:
+    """Would catch a recording full of warnings because the camera was covered while somebody drove."""
+    robot = driven_by_policy()
+    robot.gate.take_over()
+    robot.step()
+    robot.tick += 1
+    robot.expert()
+    robot.abstain()
+    decision = robot.decide()
+    assert (decision.withheld, decision.latched) == (Reason.PROPOSAL_ABSTAINED, Reason.TAKEOVER)
+    assert decision_status(decision, None).level == "ok"
+    robot.gate.release()
+    robot.gate.enable_policy()
+    robot.step(unsafe=None)
+    assert level(robot) == "warn"
+    for _ in range(40):
+        robot.step(unsafe=None)
+    assert robot.decide().latched is Reason.POLICY_SILENT
+    assert level(robot) == "warn", "silence is no wish of a human"
+
+
 def test_values_of_a_decision() -> None:
     """Their names and units are the interface of reports and plots."""
     robot = driven_by_policy()
@@ -105,8 +126,23 @@ def test_the_last_second_in_figures() -> None:
     clock.now_s += 0.5
     assert sums.status().values["rate_hz"] == pytest.approx(6.0)
     sums.sent(robot.decide(), 0.001)
-    assert sums.status().values["rate_hz"] == pytest.approx(1000.0), "two reports in one instant"
-    assert sums.status().values["rate_hz"] == 0.0
+    assert sums.status().values["rate_hz"] == pytest.approx(8.0), "two reports in one instant"
+    assert sums.status().values["rate_hz"] == pytest.approx(8.0)
+
+
+def test_a_report_that_is_published_early_does_not_change_the_rate() -> None:
+    """Every new connection and every fault publishes one at once, right behind another."""
+    robot, clock = driven_by_policy(), Clock()
+    sums = report(robot, clock)
+    rates = []
+    for tick in range(1, 81):
+        clock.now_s += 0.05
+        sums.sent(robot.step(), 0.001)
+        if tick % 20 in (0, 7, 8):
+            rates.append(sums.status().values["rate_hz"])
+            clock.now_s += 0.002
+            rates.append(sums.status().values["rate_hz"])
+    assert rates[4:] == pytest.approx([20.0] * 20, abs=1.0)
 
 
 def test_ages_of_the_last_decision_are_in_milliseconds() -> None:

@@ -134,6 +134,14 @@ def test_a_reaction_time_in_lock_step_is_refused(ros_environment: RosEnvironment
     assert "record in real time" in node.log
 
 
+def test_labels_on_the_experts_own_topic_are_refused(ros_environment: RosEnvironment) -> None:
+    """Catches a labeller that answers itself, and a gate that drives by labels."""
+    remapped = ["-r", "/label/expert/cmd_vel:=/expert/cmd_vel"]
+    node = ros_environment.spawn_node("labeller", {"contract": str(CONTRACT)}, arguments=remapped)
+    assert node.wait(20.0) == 7, node.log
+    assert "would publish on /expert/cmd_vel" in node.log
+
+
 # -- a whole drive -----------------------------------------------------------------------------------------------------
 
 

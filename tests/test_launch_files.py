@@ -107,7 +107,7 @@ def test_a_launch_file_starts_what_understudy_starts(
             directory="7",
             bundle="policy.onnx" if stack == "deploy" else None,
             noise=noise_file if noise else None,
-            teleop_device="joy",
+            teleop_device=None,
         )
 
     if not sim and expert == "scripted":
@@ -127,6 +127,25 @@ def test_without_arguments_a_launch_file_starts_its_stack(
     nodes = launch_stand_in.expand(files[stack], given)
     assert tuple(node.name for node in nodes) == STACKS[stack]
     assert {node.parameters[0] for node in nodes} == {str(LAUNCH / "params" / "driving.yaml")}
+
+
+def test_what_nobody_gave_is_the_parameter_files_business(
+    files: dict[str, launch_stand_in.LaunchDescription], tmp_path: Path
+) -> None:
+    """Would catch a folder or a leader arm of the parameter file that a default of a launch argument overrules."""
+    params_file = tmp_path / "robot.yaml"
+    params_file.write_text(
+        "teleop: {ros__parameters: {device: leader}}\nrecorder: {ros__parameters: {directory: /data}}\n"
+    )
+    given = {"sim": "false", "contract": str(CONTRACT), "params_file": str(params_file)}
+
+    def told(**more: str) -> tuple[object, object]:
+        actions = launch_stand_in.expand(files["collect"], {**given, **more})
+        nodes = {node.name: node.own_parameters for node in actions}
+        return nodes["teleop"].get("device"), nodes["recorder"].get("directory")
+
+    assert told() == (None, None)
+    assert told(teleop_device="joy", directory="bags") == ("joy", "bags")
 
 
 @pytest.mark.parametrize("value", ["", "true", "false"])

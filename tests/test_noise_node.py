@@ -179,3 +179,13 @@ def test_a_mistake_ends_with_a_message(ros_environment: RosEnvironment, tmp_path
     assert node.wait() == 7
     assert "expected: the contract's action dimensions in their order: twist.linear.x, twist.angular.z" in node.log
     assert "Traceback" not in node.log
+
+
+@pytest.mark.parametrize("topic", ["/expert/cmd_vel", "/cmd_vel"])
+def test_noise_on_a_topic_of_others_is_refused(ros_environment: RosEnvironment, tmp_path: Path, topic: str) -> None:
+    """Catches a node that disturbs its own commands again and again, or that commands the robot past the gate."""
+    params = {"contract": str(CONTRACT), "file": str(noise_file(tmp_path))}
+    node = ros_environment.spawn_node("noise", params, arguments=["-r", f"/noise/expert/cmd_vel:={topic}"])
+    assert node.wait(20.0) == 7, node.log
+    assert f"would publish on {topic}" in node.log
+    assert "Traceback" not in node.log

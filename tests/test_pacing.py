@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from il_nodes.gate.pacing import DEADLINE_PERIODS, Latencies, LockStepBarrier, Pauses, TickGrid
+from il_nodes.gate.pacing import DEADLINE_PERIODS, Latencies, LockStepBarrier, Pauses, Rate, TickGrid
 
 
 def commands_of(stamps_ms: list[float]) -> list[float]:
@@ -95,3 +95,17 @@ def test_latencies() -> None:
     assert usual.percentile_ms(100) == 9e3
     usual.add(0.001)
     assert usual.percentile_ms(100) == 1.0, "more than a thousand are kept"
+
+
+def test_a_rate_is_over_half_a_second_at_least() -> None:
+    rate = Rate(10.0)
+    assert rate.report_hz(10.0) == 0.0
+    for _ in range(3):
+        rate.add()
+    assert rate.report_hz(10.25) == pytest.approx(6.0), "of half a second, though only a quarter is over"
+    rate.add()
+    assert rate.report_hz(10.5) == pytest.approx(8.0), "since the beginning"
+    assert rate.report_hz(10.75) == pytest.approx(2.0), "since the report of half a second ago"
+    assert rate.report_hz(11.5) == 0.0
+    rate.add()
+    assert rate.report_hz(12.5) == pytest.approx(1.0)

@@ -119,7 +119,31 @@ def test_only_a_keyboard_takes_the_terminal() -> None:
         assert (node.terminal, node.ends_run) == (device == "keyboard", device == "keyboard")
         for expert in EXPERTS:
             options = StackOptions(expert=expert, teleop_device=device)
-            assert options.uses_terminal == any(n.terminal for n in options.nodes("collect", contract=CONTRACT))
+            assert options.uses_terminal() == any(n.terminal for n in options.nodes("collect", contract=CONTRACT))
+
+
+@pytest.mark.parametrize(
+    ("said", "in_file", "told", "terminal"),
+    [
+        (None, "leader", None, False),
+        (None, "keyboard", None, True),
+        (None, "", None, False),
+        ("joy", "keyboard", "joy", False),
+        ("keyboard", "leader", "keyboard", True),
+    ],
+)
+def test_the_parameter_file_says_what_a_teleoperator_holds_unless_somebody_chose(
+    tmp_path: Path, said: str | None, in_file: str, told: str | None, terminal: bool
+) -> None:
+    """Would catch a leader arm in the file that the default of an option that nobody gave turns into a gamepad."""
+    params_file = tmp_path / "params.yaml"
+    params_file.write_text(f"teleop: {{ros__parameters: {{device: {in_file!r}}}}}\n")
+    options = StackOptions(sim=False, teleop_device=said)
+    teleop = by_name(options.nodes("collect", contract=CONTRACT, params_file=params_file))["teleop"]
+    assert teleop.parameters.get("device") == told
+    assert (teleop.terminal, options.uses_terminal(params_file)) == (terminal, terminal)
+    external = StackOptions(sim=False, expert="external", teleop_device=said)
+    assert not external.uses_terminal(tmp_path / "none.yaml"), "nobody needs that file"
 
 
 # -- what they are told ------------------------------------------------------------------------------------------------

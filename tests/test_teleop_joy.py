@@ -170,6 +170,30 @@ def test_a_joystick_that_does_not_fit_is_an_error_that_is_counted(
     assert one.problem == ""
 
 
+@pytest.mark.parametrize("dead_man", [4, -1])
+def test_a_message_that_cannot_be_used_is_a_released_button(dead_man: int) -> None:
+    """Would catch a robot that drives on at full speed because the message that told of the release had a NaN in it."""
+    one = driver(dead_man=dead_man)
+    one.take(REST, buttons(), 0.0)
+    one.take((1.0,) * 6, buttons(4), 0.1)
+    assert one.reading(0.1).state is State.DRIVE
+    for axes in ((math.nan,) * 6, ()):
+        with pytest.raises(CodecError):
+            one.take(axes, buttons(), 0.2)
+        assert (one.reading(0.2).state, one.reading(0.2).inputs) == (State.STOP, ())
+        assert not one.dead_man_pressed
+    one.take((1.0,) * 6, buttons(4), 0.3)
+    assert one.reading(0.3).state is State.DRIVE, "it is a pressed button again"
+    assert one.dead_man_pressed
+
+
+def test_an_unusable_message_before_the_first_press_says_nothing() -> None:
+    one = driver()
+    with pytest.raises(CodecError):
+        one.take((), buttons(4), 0.1)
+    assert (one.reading(0.1).state, one.dead_man) == (State.SILENT, "unknown")
+
+
 def test_missing_motion_buttons_are_an_error_and_missing_others_are_named() -> None:
     """Would catch a pad with few buttons that cannot drive because it cannot mark a success."""
     pair = driver(axes=[-1, 3], plus_buttons=[9, -1], minus_buttons=[1, -1])

@@ -10,7 +10,7 @@ from teleop_robots import ARM, CAR
 from il_nodes.codecs.action_channels import ActionChannels
 from il_nodes.teleop.shaping import State
 from il_nodes.teleop.status import Rate, TeleopView, input_status, status_line
-from il_nodes.teleop.watch import ExecutedCommand, GateWatch, MeasuredPositions, RecorderWatch
+from il_nodes.teleop.watch import ExecutedCommand, GateWatch, PositionWatch, RecorderWatch
 
 
 def test_an_old_decision_says_nothing() -> None:
@@ -61,14 +61,14 @@ def test_measured_positions_by_label_in_si_units() -> None:
     """Would catch an arm whose elbow is held at the lift's number, or at a number of degrees."""
     from sensor_msgs.msg import JointState
 
-    measured = MeasuredPositions(ARM)
-    assert [source.channel.topic for source in measured.sources] == ["/joint_states"]
+    measured = PositionWatch(ARM)
+    assert list(measured.channels) == ["/joint_states"]
     assert np.isnan(measured.values).all()
-    measured.take(0, b"rubbish")
-    measured.take(0, serialize(JointState(name=["elbow", "lift"], position=[1.25, 0.25])))
+    measured.take("/joint_states", b"rubbish")
+    measured.take("/joint_states", serialize(JointState(name=["elbow", "lift"], position=[1.25, 0.25])))
     assert measured.values[:2].tolist() == [1.25, 0.25]
     assert np.isnan(measured.values[2]), "a gripper is no position: it has nothing to hold"
-    assert MeasuredPositions(CAR).sources == ()
+    assert PositionWatch(CAR).channels == {}
 
 
 def view(**changes: object) -> TeleopView:

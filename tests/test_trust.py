@@ -10,7 +10,7 @@ from gated_robot import CONTRACT, CRUISE, NAMES, PERIOD_NS, Robot, contract, dri
 
 from il_nodes.gate.decision import Driver, Reason
 from il_nodes.gate.trust import SETTLE_PROPOSALS, Received
-from il_nodes.gate.unsafe_monitor import UnsafeMonitor, accepted_threshold
+from il_nodes.gate.unsafe_monitor import UnsafeMonitor, accepted_hysteresis, accepted_threshold
 from models.data import Proposal
 from models.errors import DeploymentError
 
@@ -225,18 +225,50 @@ def test_the_loosest_threshold_of_all() -> None:
     assert accepted_threshold(CONTRACT, 1.0, allow_looser=True) == 1.0
 
 
-@pytest.mark.parametrize(("wanted", "expected"), [(None, 0.5), (0.2, 0.2), (0.5, 0.5), (0.0, 0.0)])
+@pytest.mark.parametrize(("wanted", "expected"), [(None, 0.5), (0.2, 0.2), (0.5, 0.5), (0.001, 0.001)])
 def test_stricter_thresholds_are_accepted(wanted: float | None, expected: float) -> None:
     assert accepted_threshold(CONTRACT, wanted) == expected
 
 
-@pytest.mark.parametrize("wanted", [-0.1, 1.1, math.nan, math.inf])
+@pytest.mark.parametrize("wanted", [-0.1, 0.0, 1.1, math.nan, math.inf])
 def test_a_threshold_that_is_no_probability_is_refused(wanted: float) -> None:
     with pytest.raises(DeploymentError) as caught:
         accepted_threshold(CONTRACT, wanted, allow_looser=True)
-    assert caught.value.problem == "unsafe_threshold is no probability"
+    assert caught.value.problem == "unsafe_threshold has to be a probability, and at 0 a policy could never come back"
     assert str(caught.value.found) == str(wanted)
-    assert caught.value.expected == "0 to 1"
+    assert caught.value.expected == "above 0, up to 1"
+    assert caught.value.fix == "enable_policy: false keeps the policy away"
+
+
+@pytest.mark.parametrize(
+    ("own", "threshold", "expected"),
+    [
+        (0.1, 0.5, 0.1),
+        (0.1, 1.0, 0.1),
+        (0.1, 0.3, 0.1),
+        (0.1, 0.1, 0.05),
+        (0.1, 0.05, 0.025),
+        (0.4, 0.5, 0.4),
+        (0.4, 1.0, 0.4),
+        (0.4, 0.25, 0.2),
+        (0.4, 0.45, 0.36),
+        (0.0, 0.25, 0.0),
+    ],
+)
+def test_the_hysteresis_of_a_stricter_threshold(own: float, threshold: float, expected: float) -> None:
+    """There is room below the threshold, and never more than the contract leaves below its own."""
+    spec = contract(hysteresis=own)
+    found = accepted_hysteresis(spec, threshold)
+    assert found == pytest.approx(expected)
+    assert 0.0 < threshold - found <= max(threshold, 0.5) - own
+
+
+def test_a_policy_comes_back_under_the_strictest_threshold() -> None:
+    """Would catch a gate that waits for a probability below zero: nobody could bring the policy back, ever."""
+    robot = driven_by_policy(unsafe_threshold=0.05)
+    assert robot.step(unsafe=0.06).reason is Reason.UNSAFE
+    assert {robot.step(unsafe=0.03).reason for _ in range(15)} == {Reason.UNSAFE}
+    assert robot.step(unsafe=0.02).source is Driver.POLICY
 
 
 def test_a_looser_threshold_needs_so_many_words() -> None:
@@ -257,11 +289,14 @@ def test_a_looser_threshold_needs_so_many_words() -> None:
 def test_takeover_holds_until_released_and_enabled() -> None:
     """The policy never takes control back by itself."""
     robot = driven_by_policy()
+    assert not robot.gate.is_taken_over
     robot.gate.take_over()
+    assert robot.gate.is_taken_over
     assert robot.step().reason is Reason.TAKEOVER
     assert robot.gate.enable_policy() is Reason.TAKEOVER
     assert robot.step().source is Driver.EXPERT
     robot.gate.release()
+    assert not robot.gate.is_taken_over
     assert [robot.step().reason for _ in range(50)] == [Reason.TAKEOVER] * 50
     assert robot.gate.enable_policy() is None
     assert robot.step().source is Driver.POLICY

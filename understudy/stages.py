@@ -83,10 +83,13 @@ class Stages:
         self.contract().require_limits()
         require_params_file(self._params_file or default_params_file())
 
+    def _uses_terminal(self, options: StackOptions) -> bool:
+        return options.uses_terminal(self._params_file or default_params_file())
+
     def record(self, settings: DriveSettings, options: StackOptions = SIMULATED) -> Facts:
         """Let the expert drive; one bag an episode into the workspace's recordings."""
         self.require_drivable()
-        with self._console.progress("recording", len(settings.tracks), quiet=options.uses_terminal) as progress:
+        with self._console.progress("recording", len(settings.tracks), quiet=self._uses_terminal(options)) as progress:
             bags = drive(
                 settings,
                 self.workspace.recordings,
@@ -269,7 +272,7 @@ class Stages:
         self.workspace.claim("deploy", [self.workspace.deployment])
         new = self.workspace.path / "deployment.new"
         _remove(new)
-        with self._console.progress("deploying", len(settings.tracks), quiet=options.uses_terminal) as progress:
+        with self._console.progress("deploying", len(settings.tracks), quiet=self._uses_terminal(options)) as progress:
             drive(
                 settings,
                 new,

@@ -29,14 +29,28 @@ class ActionChannels:
         self._slices = [slice(end - len(source.names), end) for source, end in zip(self.sources, ends, strict=True)]
         self._parts: list[tuple[int, FloatArray] | None] = [None] * len(self.sources)
         self._now_ns = 0
+        self._period_ns = round(contract.period_s * 1e9)
         # Better now than at the first command.
         self.messages(contract.action_stop, 0)
 
-    def messages(self, command: FloatArray, stamp_ns: int) -> list[Any]:
-        """One message for each command channel, in order; ``command`` is ``(dims,)`` in SI units."""
-        return [
-            encode(command[part], source, stamp_ns) for source, part in zip(self.sources, self._slices, strict=True)
-        ]
+    def messages(self, command: FloatArray, stamp_ns: int, now_ns: int | None = None) -> list[Any]:
+        """One message for each command channel, in order.
+
+        Trajectories say by when they are to be reached: one period from now, which is the next command's time. They say
+        it counted from their stamp, which is that of what they answer and lies in the past.
+
+        Args:
+            command: ``(dims,)`` in SI units.
+            stamp_ns: header stamp, where the type has a header.
+            now_ns: now on the clock of the stamps; ``None``: the stamp itself.
+        """
+        age_ns = 0 if now_ns is None else max(0, now_ns - stamp_ns)
+        messages = []
+        for source, part in zip(self.sources, self._slices, strict=True):
+            message = encode(command[part], source, stamp_ns)
+            codec_for(source.channel.type).set_reach_time(message, age_ns + self._period_ns)
+            messages.append(message)
+        return messages
 
     def join(self, index: int, cdr: bytes, now_ns: int) -> Action | None:
         """Take the expert's message for channel ``index``; the whole command once every channel has sent.

@@ -50,6 +50,10 @@ class Codec(ABC):
             expected="a type with an encoder, for example geometry_msgs/msg/TwistStamped or sensor_msgs/msg/JointState",
         )
 
+    def set_reach_time(self, message: Any, duration_ns: int) -> None:
+        """Say in a command how long after its stamp it is to be reached."""
+        return  # most are to be followed when they arrive, and have no word for it
+
 
 def source_error(
     source: Source, problem: str, *, found: object = None, expected: str = "", fix: str = ""

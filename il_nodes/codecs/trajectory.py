@@ -97,6 +97,11 @@ class JointTrajectoryCodec(Codec):
         message.points = [point]
         return message
 
+    def set_reach_time(self, message: Any, duration_ns: int) -> None:
+        """``time_from_start`` of its point. joint_trajectory_controller drops a trajectory that ends in the past."""
+        reach = message.points[0].time_from_start
+        reach.sec, reach.nanosec = divmod(duration_ns, 1_000_000_000)
+
 
 def encode_proposal(proposal: Proposal, period_s: float) -> bytes:
     """``trajectory_msgs/JointTrajectory`` of a proposal, as the bytes that a publisher sends.

@@ -1,14 +1,14 @@
-"""Who else is on the gate's topics: a second commander of the robot, and policies that come and go."""
+"""Who else is on the gate's topics: a second commander of the robot, policies that come and go, the gate itself."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from models.errors import DeploymentError
 
-__all__ = ["DISCOVERY_S", "CommandGuard"]
+__all__ = ["DISCOVERY_S", "CommandGuard", "command_topics"]
 
 #: Discovery takes 0.1 s, and on a busy machine up to 2.5 s (measured at a load of 4 on 2 cores). Whoever is found to
 #: command the robot within this time was there before, and the gate refuses; whoever comes later makes it halt.
@@ -20,6 +20,35 @@ QUIET_S = 0.5
 NAME_WAIT_S = 1.0
 #: What the middleware calls a node whose name it has not heard yet.
 _UNKNOWN = "_NODE_NAME_UNKNOWN_"
+
+
+def command_topics(node: Any, commanded: Iterable[str], heard: Iterable[str]) -> list[str]:
+    """Resolved names of the topics that the gate commands the robot on, remappings and all.
+
+    Args:
+        node: the gate's node.
+        commanded: the contract's command topics.
+        heard: topics whose messages the gate decides by.
+
+    Raises:
+        DeploymentError: the gate would hear its own commands on one of ``heard``, take them for somebody else's, and
+            never halt; or two of ``commanded`` are one topic.
+    """
+    topics = [node.resolve_topic_name(topic) for topic in commanded]
+    for topic in heard:
+        if node.resolve_topic_name(topic) in topics:
+            raise DeploymentError(
+                f"the gate would listen to its own commands on {node.resolve_topic_name(topic)}, and never halt",
+                found=f"{topic} is a command topic of the contract",
+                fix="give the expert, the policy and the sensors topics of their own, in the contract or by remapping",
+            )
+    for topic in topics:
+        if topics.count(topic) > 1:
+            raise DeploymentError(
+                f"two parts of the action would be commanded on {topic}, and each would overwrite the other",
+                fix="undo the remapping that makes them one",
+            )
+    return topics
 
 
 class CommandGuard:

@@ -11,12 +11,14 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-__all__ = ["DEADLINE_PERIODS", "Latencies", "LockStepBarrier", "Pauses", "TickGrid"]
+__all__ = ["DEADLINE_PERIODS", "Latencies", "LockStepBarrier", "Pauses", "Rate", "TickGrid"]
 
 #: Periods since the last command after which the gate no longer waits: half a period of grace for a late frame.
 DEADLINE_PERIODS = 1.5
 #: A stamp this many periods in the past belongs to another time line (a simulator that was reset).
 REWIND_PERIODS = 10
+#: A rate is over at least so long: a report that is published early, right behind another, would find none or hundreds.
+RATE_WINDOW_S = 0.5
 
 Message = TypeVar("Message")
 
@@ -109,3 +111,27 @@ class Latencies:
     def percentile_ms(self, percent: float) -> float:
         """Percentile in milliseconds; NaN before the first duration."""
         return float(np.percentile(self._values_s, percent)) * 1e3 if self._values_s else float("nan")
+
+
+class Rate:
+    """Events a second: over the time since the last report, and over half a second at least.
+
+    Args:
+        now_s: since when events are counted.
+    """
+
+    def __init__(self, now_s: float) -> None:
+        self._count = 0
+        self._reports: deque[tuple[float, int]] = deque([(now_s, 0)])
+
+    def add(self) -> None:
+        """Note one event."""
+        self._count += 1
+
+    def report_hz(self, now_s: float) -> float:
+        """Events a second since the newest report that lies at least half a second back."""
+        while len(self._reports) > 1 and now_s - self._reports[1][0] >= RATE_WINDOW_S:
+            self._reports.popleft()
+        since_s, count = self._reports[0]
+        self._reports.append((now_s, self._count))
+        return (self._count - count) / max(now_s - since_s, RATE_WINDOW_S)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from il_nodes.gate.decision import Decision, Driver, Reason
 from il_nodes.gate.gate import Gate
-from il_nodes.gate.pacing import Latencies
+from il_nodes.gate.pacing import Latencies, Rate
 from il_nodes.ros.diagnostics import Level, Status
 from models.errors import CodecError
 
@@ -29,7 +29,8 @@ def decision_status(decision: Decision, latency_s: float | None) -> Status:
             measured on a wall clock may enter the recording.
     """
     level: Level = "error" if decision.source is Driver.HALT else "ok"
-    if decision.reason is Reason.DISCOVERY or (decision.source is Driver.EXPERT and decision.withheld not in _WANTED):
+    # The latch, not what withholds the policy: whoever holds the robot wants it, whatever the policy says meanwhile.
+    if decision.reason is Reason.DISCOVERY or (decision.source is Driver.EXPERT and decision.latched not in _WANTED):
         level = "warn"
     values: dict[str, object] = {
         "source": decision.source,
@@ -71,8 +72,7 @@ class GateReport:
         self._clock = clock
         self._latencies = Latencies()
         self._last: Decision | None = None
-        self._sent = 0
-        self._since_s = clock()
+        self._rate = Rate(clock())
         self._problems: Counter[str] = Counter()
         self._problem = ""
         self.active = False
@@ -83,7 +83,7 @@ class GateReport:
     def sent(self, decision: Decision, latency_s: float) -> None:
         """A command left."""
         self._last = decision
-        self._sent += 1
+        self._rate.add()
         self._latencies.add(latency_s)
 
     def unreadable(self, error: CodecError) -> None:
@@ -93,11 +93,8 @@ class GateReport:
 
     def status(self) -> Status:
         """The last second; counters are since the start."""
-        now_s = self._clock()
-        rate_hz, self._sent = self._sent / max(now_s - self._since_s, 1e-3), 0
-        self._since_s = now_s
         values: dict[str, object] = {
-            "rate_hz": rate_hz,
+            "rate_hz": self._rate.report_hz(self._clock()),
             "decision_p50_ms": self._latencies.percentile_ms(50),
             "decision_p99_ms": self._latencies.percentile_ms(99),
             "deadline_misses": self.deadlines,

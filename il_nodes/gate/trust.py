@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from il_nodes.gate.decision import Reason
-from il_nodes.gate.unsafe_monitor import UnsafeMonitor
+from il_nodes.gate.unsafe_monitor import UnsafeMonitor, accepted_hysteresis
 from models.contract import Contract, GateSpec
 from models.data import Action, FloatArray, Proposal
 
@@ -83,7 +83,7 @@ class PolicyTrust:
         self._dwell_s = spec.dwell_s
         self._limited_after = spec.limited_after_ticks
         self._silence_s = silence_s
-        self.unsafe = UnsafeMonitor(unsafe_threshold, spec.hysteresis, spec.dwell_s)
+        self.unsafe = UnsafeMonitor(unsafe_threshold, accepted_hysteresis(contract, unsafe_threshold), spec.dwell_s)
         self.latch: Reason | None = None if enabled else Reason.DISABLED
         self.human = False
         self.crowded = False

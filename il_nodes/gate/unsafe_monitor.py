@@ -6,20 +6,25 @@ from il_nodes.gate.decision import Reason
 from models.contract import Contract
 from models.errors import DeploymentError
 
-__all__ = ["UnsafeMonitor", "accepted_threshold"]
+__all__ = ["UnsafeMonitor", "accepted_hysteresis", "accepted_threshold"]
 
 
 def accepted_threshold(contract: Contract, wanted: float | None, *, allow_looser: bool = False) -> float:
     """The threshold to use: the contract's, or ``wanted`` if it is stricter or if looser was allowed in so many words.
 
     Raises:
-        DeploymentError: ``wanted`` is no probability, or looser than the contract without ``allow_looser``.
+        DeploymentError: ``wanted`` is zero or no probability, or looser than the contract without ``allow_looser``.
     """
     own = contract.gate.unsafe_threshold
     if wanted is None:
         return own
-    if not 0.0 <= wanted <= 1.0:
-        raise DeploymentError("unsafe_threshold is no probability", found=wanted, expected="0 to 1")
+    if not 0.0 < wanted <= 1.0:
+        raise DeploymentError(
+            "unsafe_threshold has to be a probability, and at 0 a policy could never come back",
+            found=wanted,
+            expected="above 0, up to 1",
+            fix="enable_policy: false keeps the policy away",
+        )
     if wanted > own and not allow_looser:
         raise DeploymentError(
             "unsafe_threshold would make the gate looser than the robot's contract",
@@ -28,6 +33,17 @@ def accepted_threshold(contract: Contract, wanted: float | None, *, allow_looser
             fix="lower it, or set allow_looser_threshold: true if you mean it",
         )
     return wanted
+
+
+def accepted_hysteresis(contract: Contract, threshold: float) -> float:
+    """How far ``unsafe_probability`` has to fall below ``threshold`` before control comes back.
+
+    The contract's hysteresis, but at most half of the threshold, as where a contract names none: below a threshold that
+    is smaller than the hysteresis there is no probability. Where the contract's own is more than half of its own
+    threshold it stays in that proportion, for a stricter threshold must not let the policy back any earlier.
+    """
+    spec = contract.gate
+    return min(spec.hysteresis, threshold * max(0.5, spec.hysteresis / spec.unsafe_threshold))
 
 
 class UnsafeMonitor:

@@ -24,7 +24,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from il_nodes.codecs import decode_proposal, header_stamp_ns, import_message_class
 from il_nodes.codecs.action_channels import ActionChannels
-from il_nodes.gate.command_guard import CommandGuard
+from il_nodes.gate.command_guard import CommandGuard, command_topics
 from il_nodes.gate.decision import Decision, Driver, Reason
 from il_nodes.gate.gate import Gate
 from il_nodes.gate.measured_positions import MeasuredPositions
@@ -47,6 +47,8 @@ __all__ = ["GateNode", "main"]
 GRAPH_POLL_S = 0.1
 #: How long the last stop command may take to be acknowledged before the node ends all the same.
 FLUSH_S = 0.2
+#: A halt for good is commanded at least so often: at a slow contract's own rate it would not be over in time.
+HALT_PERIOD_S = 0.05
 
 
 class GateNode(UnderstudyNode):
@@ -82,6 +84,7 @@ class GateNode(UnderstudyNode):
         self._ending = self._commanded = False
         #: Seconds on the wall from one tick to the next.
         self._period_s = self._contract.period_s / told.time_scale
+        self._halt_period_s = min(self._period_s, HALT_PERIOD_S)
         self._connect()
         halt_s = self._gate.halt_duration_s / told.time_scale
         if halt_s > SHUTDOWN_TIMEOUT_S:
@@ -109,22 +112,28 @@ class GateNode(UnderstudyNode):
         if must_halt:
             deadline_s = time.monotonic() + SHUTDOWN_TIMEOUT_S
             self._tick(self._clock_ns(), time.monotonic(), None)
-            while not self._gate.is_stopped and time.monotonic() < deadline_s:
-                time.sleep(self._period_s)
+            while not self._gate.is_stopped and (left_s := deadline_s - time.monotonic()) > 0.0:
+                time.sleep(min(self._halt_period_s, left_s))
                 self._tick(self._clock_ns(), time.monotonic(), None)
             self._flush()
         self._report.active = False
         self._gate.rest()
         self._before = self._gate
 
+    def cleanup(self) -> None:
+        """Who holds the robot, and what keeps the policy away, stays so: also of a gate that was never active."""
+        if self._before is not None or self._gate.latched is not None:
+            self._before = self._gate
+
     # -- wiring ---------------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
         contract, sources = self._contract, self._contract.action_sources
-        commanded = [self.resolve_topic_name(source.channel.topic) for source in sources]
-        self._guard = CommandGuard(
-            self, commanded if self._told.enable_control else (), contract.gate.proposal_topic, self._told.discovery_s
-        )
+        commanded: list[str] = []
+        if self._told.enable_control:
+            heard = (*contract.gate.expert_topics, contract.gate.proposal_topic, *self._measured.channels)
+            commanded = command_topics(self, (source.channel.topic for source in sources), heard)
+        self._guard = CommandGuard(self, commanded, contract.gate.proposal_topic, self._told.discovery_s)
         self._outputs = [
             self.advertise(
                 source.channel.topic,
@@ -274,7 +283,7 @@ class GateNode(UnderstudyNode):
                 self._gate.refuse_proposal(Reason.PROPOSAL_UNREADABLE)
             else:
                 self._gate.offer_proposal(answer, stamp_ns, now_s)
-        self._send(self._gate.decide(stamp_ns, now_s), received_s)
+        self._send(self._gate.decide(stamp_ns, now_s), stamp_ns, received_s)
 
     def _on_enable_policy(self, request: Any, response: Any) -> Any:
         if request.data:
@@ -310,14 +319,16 @@ class GateNode(UnderstudyNode):
         """Decide and send: for the message stamped ``stamp_ns``, or because time is up."""
         self._report.overruns += time.monotonic() > self._deadline_s + self._period_s / 2
         decision = self._gate.decide(clock_ns, received_s * self._told.time_scale)
-        self._send(decision, received_s)
+        self._send(decision, clock_ns, received_s)
         if stamp_ns is not None:
             self._grid.answered(stamp_ns)
         elif decision.source is not Driver.HALT:
             self._grid.answered(decision.stamp_ns)
         period_s, now_s = self._period_s, time.monotonic()
         self._sent_s = now_s
-        if stamp_ns is not None:
+        if self._ending:
+            next_s = now_s + self._halt_period_s
+        elif stamp_ns is not None:
             next_s = now_s + DEADLINE_PERIODS * period_s
         else:
             # On its own grid while time is up again and again; what was slept through is not caught up on.
@@ -327,9 +338,9 @@ class GateNode(UnderstudyNode):
         self._timer.timer_period_ns = max(1, round((next_s - now_s) * 1e9))
         self._timer.reset()
 
-    def _send(self, decision: Decision, received_s: float) -> None:
+    def _send(self, decision: Decision, clock_ns: int, received_s: float) -> None:
         if self._told.enable_control and decision.sent:
-            messages = self._channels.messages(decision.command, decision.stamp_ns)
+            messages = self._channels.messages(decision.command, decision.stamp_ns, clock_ns)
             for publisher, message in zip(self._outputs, messages, strict=True):
                 publisher.publish(message)
             self._commanded = True

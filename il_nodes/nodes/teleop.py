@@ -32,7 +32,7 @@ from il_nodes.teleop.leader import Leader, leader_sources
 from il_nodes.teleop.services import ServiceCalls
 from il_nodes.teleop.shaping import CommandShaper, Dimension, Mode, Reading, State, Wish, dimensions, wish
 from il_nodes.teleop.status import Rate, TeleopView, input_status, status_line
-from il_nodes.teleop.watch import ExecutedCommand, GateWatch, MeasuredPositions, RecorderWatch, status_values
+from il_nodes.teleop.watch import ExecutedCommand, GateWatch, PositionWatch, RecorderWatch, status_values
 from models.contract import Contract, load_contract
 from models.data import FloatArray
 from models.errors import DeploymentError
@@ -43,6 +43,8 @@ __all__ = ["TeleopNode", "main"]
 DRAW_S = 0.1
 #: How long the last stop command may take to be acknowledged before the node ends all the same.
 FLUSH_S = 0.2
+#: So long a joystick may be told to be silent: meanwhile the robot is driven by a thumb that nobody has heard of.
+LONGEST_SILENCE_S = 2.0
 #: Defaults of lists that say nothing.
 NO_NUMBERS: list[float] = []
 NO_INDICES: list[int] = []
@@ -90,7 +92,9 @@ class TeleopNode(UnderstudyNode):
         self._joy_minus = say("joy_minus_buttons", [NOT_MAPPED], "and down")
         self._joy_deadzones = say("joy_deadzones", [0.05], "deflection that counts as none, a dimension, 0 to 0.9")
         self._joy_expos = say("joy_expos", [0.0], "0: linear, 1: cubic, a dimension")
-        self._joy_timeout_s = say("joy_timeout_s", 0.5, "a joystick silent for longer is gone, s", minimum=0.05)
+        self._joy_timeout_s = say(
+            "joy_timeout_s", 0.5, "a joystick silent for longer is gone, s", minimum=0.05, maximum=LONGEST_SILENCE_S
+        )
         self._debounce_s = say("button_debounce_s", 0.05, "of every button but the dead-man, s", minimum=0.0)
         self._dead_man = say("dead_man_button", 4, "must be held to drive; -1: none", minimum=-1)
         self._takeover_on_dead_man = say("takeover_on_dead_man", True, "pressing it takes the robot from the policy")
@@ -113,7 +117,7 @@ class TeleopNode(UnderstudyNode):
         self._channels = ActionChannels(contract)
         self._dimensions = self._make_dimensions(contract)
         self._gate, self._recorder, self._executed = GateWatch(), RecorderWatch(), ExecutedCommand(contract)
-        self._measured = MeasuredPositions(contract)
+        self._measured = PositionWatch(contract)
         integrating = [one.mode is Mode.RATE for one in self._dimensions]
         self._shaper = CommandShaper(contract, integrating, self._slow_scale)
         self._shaper.slow_motion = self._slow_at_first
@@ -150,9 +154,9 @@ class TeleopNode(UnderstudyNode):
             message_class, qos = import_message_class(source.channel.type), qos_profile(source.channel.qos)
             self._outputs.append(self.advertise(topic, message_class, qos))
             self.subscribe(source.channel.topic, message_class, partial(self._on_executed, index), qos, raw=True)
-        for index, source in enumerate(self._measured.sources):
-            message_class, qos = import_message_class(source.channel.type), qos_profile(source.channel.qos)
-            self.subscribe(source.channel.topic, message_class, partial(self._on_measured, index), qos, raw=True)
+        for topic, channel in self._measured.channels.items():
+            message_class, qos = import_message_class(channel.type), qos_profile(channel.qos)
+            self.subscribe(topic, message_class, partial(self._on_measured, topic), qos, raw=True)
         self.subscribe("/gate/decision", DiagnosticArray, self._on_decision, RELIABLE)
         self.subscribe("/diagnostics", DiagnosticArray, self._on_diagnostics, QoSProfile(depth=10))
         self.diagnostics.add("input", self._status)
@@ -192,7 +196,7 @@ class TeleopNode(UnderstudyNode):
     def _rest(self) -> None:
         self._device.rest()
         self._shaper.rest()
-        self._calls.stop_insisting()
+        self._calls.abandon()
         self._command = None
 
     def cleanup(self) -> None:
@@ -218,8 +222,8 @@ class TeleopNode(UnderstudyNode):
     def _on_executed(self, index: int, cdr: bytes) -> None:
         self._executed.take(index, cdr, time.monotonic())
 
-    def _on_measured(self, index: int, cdr: bytes) -> None:
-        self._measured.take(index, cdr)
+    def _on_measured(self, topic: str, cdr: bytes) -> None:
+        self._measured.take(topic, cdr)
 
     def _on_decision(self, message: Any) -> None:
         for status in message.status[:1]:

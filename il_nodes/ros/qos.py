@@ -8,6 +8,7 @@ from typing import Any
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
+    LivelinessPolicy,
     QoSProfile,
     ReliabilityPolicy,
     qos_policy_name_from_kind,
@@ -35,6 +36,7 @@ def qos_profile(qos: Qos, *, reliable: bool = False) -> Any:
         history=HistoryPolicy[qos.history.upper()],
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy[qos.reliability.upper()],
         durability=DurabilityPolicy[qos.durability.upper()],
+        liveliness=LivelinessPolicy[qos.liveliness.upper()],
     )
 
 

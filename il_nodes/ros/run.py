@@ -1,8 +1,8 @@
 """How a node starts and stops.
 
-A node derives from :class:`UnderstudyNode` and is run by :func:`run_node`, which turns SIGINT and SIGTERM into a
-graceful shutdown, and an :class:`~models.errors.UnderstudyError` into its message and its exit code. Single-threaded on
-purpose: the multi-threaded executor of rclpy is three times slower at the 99th percentile.
+A node derives from :class:`UnderstudyNode` and is run by :func:`run_node`, which turns SIGINT, SIGTERM and SIGHUP into
+a graceful shutdown, and an :class:`~models.errors.UnderstudyError` into its message and its exit code. Single-threaded
+on purpose: the multi-threaded executor of rclpy is three times slower at the 99th percentile.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.signals import SignalHandlerOptions
 
@@ -32,12 +33,16 @@ SHUTDOWN_TIMEOUT_S = 2.0
 
 
 class _Signals:
-    """Remembers that SIGINT or SIGTERM arrived; repeated ones change nothing, SIGKILL is always left."""
+    """Remembers that SIGINT, SIGTERM or SIGHUP arrived; repeated ones change nothing, SIGKILL is always left.
+
+    SIGHUP says that the terminal or its connection is gone. Whoever started the node by ``nohup`` wants it to stay.
+    """
 
     def __init__(self) -> None:
         self.arrived = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.arrived = True
@@ -82,6 +87,16 @@ def _end_gracefully(node: UnderstudyNode, executor: LeanExecutor) -> int:
     return exit_code
 
 
+def _made(factory: Callable[[], UnderstudyNode]) -> UnderstudyNode:
+    try:
+        return factory()
+    except ParameterException as error:
+        # Of ROS's own parameters; ours are checked as they are declared.
+        problem = "a parameter that ROS cannot use"
+        fix = "true and false are words: -p use_sim_time:=true" if "use_sim_time" in str(error) else ""
+        raise DeploymentError(problem, found=str(error).splitlines()[0], fix=fix) from error
+
+
 def run_node(factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, name: str) -> int:
     """Run one node until it is told to stop; the body of every ``main``.
 
@@ -91,8 +106,8 @@ def run_node(factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, 
         name: what the messages on stderr are prefixed with.
 
     Returns:
-        0 after SIGINT, SIGTERM or the node's own end; the error's ``exit_code`` after an ``UnderstudyError``; 1 after
-        a defect, with its traceback on stderr.
+        0 after SIGINT, SIGTERM, SIGHUP or the node's own end; the error's ``exit_code`` after an ``UnderstudyError``;
+        1 after a defect, with its traceback on stderr.
     """
     prepare_environment()
     signals = _Signals()
@@ -105,7 +120,7 @@ def run_node(factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, 
     node: UnderstudyNode | None = None
     executor: LeanExecutor | None = None
     try:
-        node = factory()
+        node = _made(factory)
         node.warn_of_unknown_parameters()
         executor = LeanExecutor()
         executor.add_node(node)

@@ -192,7 +192,8 @@ class JoyDriver:
 
     Until the dead-man button was pressed once there is nothing to publish. From then on (*armed*) a released button is
     the stop command, and a silent joystick is nothing at all; after silence it must be pressed anew. A button that is
-    down in the first message counts only after it was released: it may be taped down, or lie under something.
+    down in the first message counts only after it was released: it may be taped down, or lie under something. A message
+    that cannot be used, with a NaN or without an axis, does not say that the button is held: it counts as released.
 
     Args:
         mapping: which part does what.
@@ -222,13 +223,15 @@ class JoyDriver:
         """Take in one message; what was pressed with it. The dead-man button has :attr:`dead_man_pressed` instead.
 
         Raises:
-            CodecError: the message cannot be used. It is counted, and else as if it had not come.
+            CodecError: the message cannot be used. It is counted, and the dead-man button counts as released; for the
+                rest it is as if the message had not come.
         """
         try:
             self.mapping.check(axes, buttons)
         except CodecError as error:
             self.refused += 1
             self.problem = error.problem
+            self._down = self.dead_man_pressed = False
             raise
         self.problem = ""
         self._forget_after_silence(now_s)

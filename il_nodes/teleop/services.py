@@ -109,9 +109,13 @@ class ServiceCalls:
         if self._insist_at_s is not None and now_s >= self._insist_at_s:
             self._take_over(now_s, quiet=True)
 
-    def stop_insisting(self) -> None:
-        """Nobody is at the controls any more."""
+    def abandon(self) -> None:
+        """Nobody is at the controls any more: no answer that is still to come leads to anything."""
         self._insist_at_s = None
+        self._wish += 1
+        calls, self._calls = self._calls, []
+        for call in calls:
+            self._clients[call.service].remove_pending_request(call.future)
 
     def _start_or_stop(self, now_s: float) -> None:
         recording = self._recorder.is_recording(now_s)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from il_nodes.codecs import decode_raw
 from il_nodes.codecs.action_channels import ActionChannels
 from il_nodes.gate.decision import Driver
-from models.contract import Contract, Source
+from il_nodes.gate.measured_positions import MeasuredPositions
+from models.contract import Contract
 from models.data import FloatArray
 from models.errors import CodecError
 
-__all__ = ["ExecutedCommand", "GateWatch", "MeasuredPositions", "RecorderWatch", "status_values"]
+__all__ = ["ExecutedCommand", "GateWatch", "PositionWatch", "RecorderWatch", "status_values"]
 
 #: The gate decides on every tick; a decision older than that says nothing of now.
 DECISION_S = 0.5
@@ -76,48 +75,28 @@ class ExecutedCommand:
         return self._values if now_s - self._at_s <= DECISION_S else None
 
 
-class MeasuredPositions:
+class PositionWatch:
     """Where a robot that holds its position is, before anybody has commanded it: from its own joint states.
 
-    An action dimension is measured by the observation of the same label: ``left.position.elbow``, where a trajectory's
-    ``positions`` are a joint state's ``position``. A label that occurs twice measures nothing.
-
     Attributes:
-        sources: what to subscribe to; empty for a robot that has nothing to hold.
+        channels: topic to channel of what to subscribe to; empty for a robot that has nothing to hold.
     """
 
     def __init__(self, contract: Contract) -> None:
-        names = [_singular(name) for stream in contract.actions for name in stream.names]
-        held = {
-            name: index for index, name in enumerate(names) if contract.action_held[index] and names.count(name) == 1
-        }
-        found: list[tuple[Source, list[int | None]]] = []
-        for stream in contract.observations:
-            labels = iter(stream.names)
-            for source in stream.sources if not stream.is_image else ():
-                found.append((source, [held.get(next(labels)) for _ in source.names]))
-        found = [(source, indices) for source, indices in found if any(index is not None for index in indices)]
-        # Operators such as rad2deg belong to what the policy sees; commands are in SI units.
-        self.sources = tuple(replace(source, apply=()) for source, _ in found)
-        self._indices = [indices for _, indices in found]
-        self._values: FloatArray = np.full(len(names), np.nan, np.float32)
+        self._measured = MeasuredPositions(contract)
+        self.channels = self._measured.channels
+        self._values: FloatArray = np.full(len(contract.action_names), np.nan, np.float32)
 
-    def take(self, index: int, cdr: bytes) -> None:
-        """Take in the message of source ``index``; one that cannot be read changes nothing."""
+    def take(self, topic: str, cdr: bytes) -> None:
+        """Take in a message of ``topic``; one that cannot be read changes nothing."""
         with suppress(CodecError):
-            measured = np.atleast_1d(decode_raw(cdr, self.sources[index]))
-            for place, value in zip(self._indices[index], measured.tolist(), strict=True):
-                if place is not None:
-                    self._values[place] = value
+            found = self._measured.positions(topic, cdr)
+            self._values = np.where(np.isnan(found), self._values, found)
 
     @property
     def values(self) -> FloatArray:
         """``(dims,)`` SI units; NaN where nothing is measured."""
         return self._values.copy()
-
-
-def _singular(label: str) -> str:
-    return ".".join("position" if part == "positions" else part for part in label.split("."))
 
 
 class RecorderWatch:

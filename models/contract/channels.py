@@ -13,7 +13,7 @@ from models.contract.problems import nearest, one_of
 from models.contract.reader import Reader
 from models.contract.yaml_tree import Node
 
-__all__ = ["COMMAND_KEYS", "TopicTypes", "read_channel", "read_topic"]
+__all__ = ["COMMAND_KEYS", "TopicTypes", "read_channel", "read_topic", "same_topic"]
 
 TopicTypes = MutableMapping[str, tuple[str, str]]
 """Topics of the contract so far, each with its type and the path where it was first named."""
@@ -85,6 +85,11 @@ def read_topic(reader: Reader, node: Node | None) -> str:
         rule = "letters, digits and single underscores between slashes, no token starting with a digit"
         reader.wrong(node, "not a valid ROS topic name", rule)
     return topic
+
+
+def same_topic(topic: str) -> str:
+    """One spelling for each topic: our nodes are in no namespace, where ``cmd_vel`` is ``/cmd_vel``."""
+    return topic if topic.startswith(("/", "~")) else f"/{topic}"
 
 
 def _read_qos(reader: Reader, node: Node | None, default: Qos) -> Qos:

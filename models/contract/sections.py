@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from models.contract.channels import read_topic
+from models.contract.channels import read_topic, same_topic
 from models.contract.contract import action_names
 from models.contract.messages import field_unit
 from models.contract.model import DimensionLimits, GateSpec, HaltStop, Memory, Source, Stream
@@ -220,13 +220,13 @@ def _read_expert(
         if actions and len(topics) != len(actions):
             commands = ", ".join(source.channel.topic for source in actions)
             reader.wrong(topic, "one expert topic for each command channel", f"{len(actions)}, for {commands}")
-        elif len(set(topics)) < len(topics):
+        elif len(set(map(same_topic, topics))) < len(topics):
             reader.wrong(topic, "one expert topic stands twice", "each topic once")
     return topics, reader.duration(fields.get("max_age"), default.expert_max_age_s)
 
 
 def _not_a_command(reader: Reader, node: Node, actions: tuple[Source, ...]) -> str:
     topic = read_topic(reader, node)
-    if topic and topic in {source.channel.topic for source in actions}:
+    if topic and same_topic(topic) in {same_topic(source.channel.topic) for source in actions}:
         reader.wrong(node, "this is the command topic itself, which only the gate publishes", "a topic of its own")
     return topic

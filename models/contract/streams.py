@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from models.contract.apply import read_apply
-from models.contract.channels import COMMAND_KEYS, TopicTypes, read_channel
+from models.contract.channels import COMMAND_KEYS, TopicTypes, read_channel, same_topic
 from models.contract.messages import LABEL_TYPES, SCALAR_TYPES, has_header, known_types, select_problem
 from models.contract.model import IMAGE_PREFIX, Align, Channel, Source, Strategy, Stream, Timeline, stream_names
 from models.contract.operators import wire_operators
@@ -35,6 +35,7 @@ _BELONGS = {
 def read_streams(reader: Reader, section: Node, types: TopicTypes, *, actions: bool) -> tuple[Stream, ...]:
     """Every stream of ``observations`` or ``actions``; ``types`` gathers the types of their topics."""
     streams = []
+    commanded: dict[str, str] = {}
     for key, node in reader.entries(section, "stream keys to their channels").items():
         if key in SOURCE_KEYS:
             fix = "indent it by two spaces, under the stream that it belongs to"
@@ -48,8 +49,23 @@ def read_streams(reader: Reader, section: Node, types: TopicTypes, *, actions: b
         sources = tuple(_read_source(reader, part, types, is_image=is_image, actions=actions) for part in parts)
         if len(sources) > 1:
             _check_concatenation(reader, node, parts, sources, is_image)
+        for part, source in zip(parts, sources, strict=True) if actions else ():
+            _check_sole_commander(reader, part, source.channel.topic, commanded)
         streams.append(Stream(key, sources))
     return tuple(streams)
+
+
+def _check_sole_commander(reader: Reader, part: Node, topic: str, commanded: dict[str, str]) -> None:
+    """Each command is one message: of two on one topic, the second would take back what the first one set."""
+    first = commanded.setdefault(same_topic(topic), part.path) if topic else part.path
+    if first != part.path:
+        reader.wrong(
+            part,
+            "another action commands this topic already, and each would overwrite the other",
+            "one command topic for each part of the actions",
+            f"select all of its fields under {first}",
+            found=topic,
+        )
 
 
 def _check_concatenation(

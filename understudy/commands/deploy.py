@@ -13,7 +13,6 @@ from models.errors import BundleError, RecordingError
 from understudy.commands.options import (
     DEFAULT_WORKSPACE,
     ContractOption,
-    Device,
     DeviceOption,
     DomainOption,
     EnableControlOption,
@@ -101,7 +100,7 @@ def deploy(
     lock_step: LockStepOption = False,
     sim: SimOption = True,
     expert: ExpertOption = Expert.AUTO,
-    teleop_device: DeviceOption = Device.JOY,
+    teleop_device: DeviceOption = None,
     label: LabelOption = False,
     enable_control: EnableControlOption = None,
     enable_policy: EnablePolicyOption = None,

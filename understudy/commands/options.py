@@ -59,7 +59,7 @@ class Device(StrEnum):
 def stack_options(
     sim: bool,
     expert: Expert,
-    device: Device,
+    device: Device | None,
     *,
     label: bool,
     enable_control: bool | None,
@@ -74,7 +74,7 @@ def stack_options(
         expert=expert.value,
         noise=noise,
         labeller=label,
-        teleop_device=device.value,
+        teleop_device=None if device is None else device.value,
         enable_control=enable_control,
         enable_policy=enable_policy,
     )
@@ -172,7 +172,10 @@ ExpertOption = Annotated[
         "contract's gate.expert topics), auto (scripted with --sim, teleop without)."
     ),
 ]
-DeviceOption = Annotated[Device, typer.Option(help="What a teleoperator holds in hand.")]
+DeviceOption = Annotated[
+    Device | None,
+    typer.Option(help="What a teleoperator holds in hand.", show_default="as the parameter file says: a joystick"),
+]
 NoiseOption = Annotated[
     Path | None,
     typer.Option("--noise", help="Noise file (YAML): disturb what the expert commands, record what was meant (DART)."),

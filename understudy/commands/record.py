@@ -10,7 +10,6 @@ from models.errors import RecordingError
 from understudy.commands.options import (
     DEFAULT_WORKSPACE,
     ContractOption,
-    Device,
     DeviceOption,
     DomainOption,
     EnableControlOption,
@@ -79,7 +78,7 @@ def record(
     append: Annotated[bool, typer.Option("--append", help="Add to the recordings that are there.")] = False,
     sim: SimOption = True,
     expert: ExpertOption = Expert.AUTO,
-    teleop_device: DeviceOption = Device.JOY,
+    teleop_device: DeviceOption = None,
     noise: NoiseOption = None,
     label: LabelOption = False,
     enable_control: EnableControlOption = None,

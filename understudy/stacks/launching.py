@@ -66,13 +66,13 @@ _STACK = {
     ),
     "teleop_device": _Argument(
         "what a teleoperator holds; a keyboard needs a terminal of its own: expert:=external, and ros2 run il_nodes "
-        "teleop --ros-args -p device:=keyboard",
-        "joy",
-        ("joy", "leader"),
+        "teleop --ros-args -p device:=keyboard; empty: what the parameter file says, a joystick where it says nothing",
+        "",
+        ("", "joy", "leader"),
     ),
     "labeller": _Argument("record the expert's answer to every tick, too", "false", _SWITCH),
     "contract": _Argument("robot contract (YAML); the simulated car's by default"),
-    "directory": _Argument("folder of the bags", "recordings"),
+    "directory": _Argument("folder of the bags; empty: what the parameter file says, recordings where it says nothing"),
     "enable_control": _Argument(
         "the gate commands the robot; false: it only decides and reports; empty: what the parameter file says",
         "",
@@ -127,14 +127,14 @@ def _nodes(stack: str, given: Mapping[str, str], sim: bool, folder: Path, params
         expert=given["expert"],
         noise=Path(given["noise"]) if given.get("noise") else None,
         labeller=given["labeller"] == "true",
-        teleop_device=given["teleop_device"],
+        teleop_device=given["teleop_device"] or None,
         enable_control=_switch(given["enable_control"]),
         enable_policy=_switch(given.get("enable_policy", "")),
     )
     return options.nodes(
         stack,
         contract=Path(given["contract"] or folder.parent / "contracts" / "driving.yaml"),
-        directory=Path(given["directory"]),
+        directory=Path(given["directory"]) if given["directory"] else None,
         bundle=Path(given["bundle"]) if "bundle" in given else None,
         autostart=autostart,
         params_file=params_file,

@@ -12,6 +12,9 @@ from understudy.stacks.params_file import ParamsFile
 
 __all__ = ["SIMULATED", "StackOptions"]
 
+#: The node's own default.
+_DEVICE = "joy"
+
 
 @dataclass(frozen=True)
 class StackOptions:
@@ -22,7 +25,7 @@ class StackOptions:
         expert: one of ``understudy.stacks.nodes.EXPERTS``.
         noise: noise file (YAML) of the disturbed demonstrations; ``None`` for no noise.
         labeller: record the expert's answer to every tick.
-        teleop_device: one of ``understudy.stacks.nodes.DEVICES``.
+        teleop_device: one of ``understudy.stacks.nodes.DEVICES``; ``None``: what the parameter file says, else ``joy``.
         enable_control: whether the gate commands the robot, or only decides and reports; ``None`` leaves it to the
             parameter file.
         enable_policy: whether a deployed policy may drive from the start; ``None``: yes with the simulated car; without
@@ -33,7 +36,7 @@ class StackOptions:
     expert: str = "auto"
     noise: Path | None = None
     labeller: bool = False
-    teleop_device: str = "joy"
+    teleop_device: str | None = None
     enable_control: bool | None = None
     enable_policy: bool | None = None
 
@@ -55,7 +58,8 @@ class StackOptions:
             directory: folder of the bags; ``None`` leaves it to the parameter file.
             bundle: the policy.
             autostart: whether nodes configure and activate themselves; ``None`` leaves it to the parameter file.
-            params_file: parameters of the nodes, if known: its ``reaction_s`` of the labeller goes before ours.
+            params_file: parameters of the nodes, if known: its ``reaction_s`` of the labeller goes before ours, and its
+                ``device`` of the teleoperator counts where none is chosen.
 
         Raises:
             ContractError: the contract cannot be read.
@@ -71,7 +75,7 @@ class StackOptions:
             expert=self.expert,
             noise=self.noise is not None,
             labeller=self.labeller,
-            teleop_device=self.teleop_device,
+            teleop_device=self._device(params_file),
             expert_topics=load_contract(contract).gate.expert_topics,
         )
         if self.labeller and self.is_teleoperated and params_file is not None:
@@ -88,10 +92,22 @@ class StackOptions:
             enable_policy=self.enable_policy if stack == "deploy" else None,
         )
 
-    @property
-    def uses_terminal(self) -> bool:
-        """Whether a node reads the keyboard and draws on the terminal."""
-        return self.is_teleoperated and self.teleop_device == "keyboard"
+    def uses_terminal(self, params_file: Path | None = None) -> bool:
+        """Whether a node reads the keyboard and draws on the terminal.
+
+        Args:
+            params_file: as of :meth:`nodes`.
+
+        Raises:
+            DeploymentError: the parameter file is needed, and cannot be read.
+        """
+        return self.is_teleoperated and self._device(params_file) == "keyboard"
+
+    def _device(self, params_file: Path | None) -> str:
+        """What a teleoperator holds; nobody asks the file where nobody teleoperates."""
+        if self.teleop_device is None and self.is_teleoperated and params_file is not None:
+            return str(ParamsFile(params_file).value("teleop", "device") or _DEVICE)
+        return self.teleop_device or _DEVICE
 
     @property
     def is_teleoperated(self) -> bool:

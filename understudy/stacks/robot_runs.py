@@ -135,7 +135,7 @@ class RobotRun:
         )
         self._announce(run, options)
         label = "recording" if bundle is None else "deploying"
-        quiet = self.options.uses_terminal
+        quiet = options.uses_terminal(self.parameters)
         with self.console.progress(label, quiet=quiet) as progress:
 
             def show() -> None:
