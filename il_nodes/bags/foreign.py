@@ -217,7 +217,10 @@ class _Checks:
                 raise RecordingError(f"{self._source}: {error}") from error
         if not codec_for(source.channel.type).has_header:
             return
-        stamp_ns = header_stamp_ns(cdr)
+        try:
+            stamp_ns = header_stamp_ns(cdr)
+        except CodecError as error:
+            raise RecordingError(f"{self._source}: a message on {topic} cannot be read", found=error.problem) from error
         if stamp_ns < self._newest_ns.get(topic, stamp_ns):
             self._backwards[topic] = self._backwards.get(topic, 0) + 1
         self._newest_ns[topic] = stamp_ns
