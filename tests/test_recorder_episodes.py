@@ -104,6 +104,7 @@ def test_deactivation_closes_the_episode(ros_environment: RosEnvironment, tmp_pa
     robot.wait_for_status(f"received {ODOMETRY}", "5")
     assert transition(ros, Transition.TRANSITION_DEACTIVATE)
     ros.wait_until(lambda: outcomes(tmp_path) == {"drive": "aborted"}, 10.0, "the episode to be closed")
+    robot.wait_for_status("message", "inactive")
     refused = robot.call("start")
     assert (refused.success, refused.message) == (False, "the recorder is not active")
     robot.announce("while-resting")

@@ -209,8 +209,12 @@ class LabellerNode(UnderstudyNode):
         }
         if self._problem:
             values["last_problem"] = self._problem
+        if not self.is_active:
+            return Status("ok", "inactive", values)
         if not labeller.counts["ticks"]:
             return Status("ok", "no tick yet", values)
+        if labeller.counts["refused_commands"]:
+            return Status("warn", "commands of the expert are stamped in the future, and refused", values)
         if labeller.unlabelled:
             return Status("warn", "some ticks have no label", values)
         return Status("ok", "labelling", values)
