@@ -94,6 +94,11 @@ class PolicySensors(WiredSensors):
         found = [s for array in self.diagnostics for s in array.status if s.name == f"policy: {name}"]
         return {pair.key: pair.value for pair in found[-1].values} if found else {}
 
+    def said(self, name: str = "policy") -> tuple[int, str]:
+        """Level and message of its newest diagnostics: 0 for OK, 1 for WARN, 2 for ERROR."""
+        found = [s for array in self.diagnostics for s in array.status if s.name == f"policy: {name}"]
+        return (found[-1].level[0], found[-1].message) if found else (-1, "")
+
 
 def assert_abstention(proposal: Proposal) -> None:
     """All NaN, in the names of the robot: what the gate takes for alive but unfit."""

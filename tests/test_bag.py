@@ -19,7 +19,7 @@ from ros_messages import CAMERA, COMMAND, ODOMETRY, TOPIC_TYPES, command_cdr, im
 from rosbags.rosbag2 import Reader
 
 from il_nodes.bags import BagReader, BagWriter, find_bags
-from il_nodes.bags.files import Manifest, mark_recording
+from il_nodes.bags.files import MAX_MANIFEST_BYTES, Manifest, mark_recording
 from il_nodes.bags.mcap_records import MAX_CHUNK_BYTES, DamageError, read_chunk
 from il_nodes.bags.mcap_writer import Compression
 from il_nodes.codecs import CODECS
@@ -198,6 +198,16 @@ def test_a_manifest_must_name_every_file(tmp_path: Path, kept: list[str]) -> Non
     files = {name: manifest.files[name] for name in kept}
     (path / "manifest.json").write_text(replace(manifest, files=files).to_json())
     with pytest.raises(RecordingError, match=r"no checksum of"):
+        BagReader(path)
+
+
+@pytest.mark.parametrize("spoil", [lambda text: "[" * 200_000, lambda text: text + " " * MAX_MANIFEST_BYTES])
+def test_a_manifest_of_anything_is_refused(tmp_path: Path, spoil: Callable[[str], str]) -> None:
+    """Catches a damaged folder that ends the listing of all others, or fills the memory."""
+    path = record(tmp_path, drive(2))
+    manifest = path / "manifest.json"
+    manifest.write_text(spoil(manifest.read_text()))
+    with pytest.raises(RecordingError, match="the manifest of recording"):
         BagReader(path)
 
 

@@ -239,6 +239,24 @@ def test_what_is_no_bag(tmp_path: Path, name: str, content: bytes | None) -> Non
         import_bag(path, make_contract(), tmp_path / "recordings")
 
 
+def test_a_bag_whose_name_has_no_letter_of_ours_needs_another(tmp_path: Path) -> None:
+    """Catches an empty name that the error shows as such, without the option that gives it one."""
+    source = write_with_mcap(tmp_path / "записи.mcap", drive())
+    with pytest.raises(RecordingError) as error:
+        import_bag(source, make_contract(), tmp_path / "recordings")
+    assert "записи" in str(error.value)
+    assert "--name" in str(error.value)
+    assert not (tmp_path / "recordings").exists()
+    import_bag(source, make_contract(), tmp_path / "recordings", episode_id="mine")
+    assert [path.name for path in find_bags(tmp_path / "recordings")] == ["mine"]
+
+
+def test_a_message_without_a_stamp_is_named(tmp_path: Path) -> None:
+    """Catches a broken stamp deep in a bag that is told of without the topic."""
+    spoiled = [(t, ns, cdr[:8] + b"\xff" * 4 + cdr[12:] if t == CAMERA and ns else cdr) for t, ns, cdr in drive()]
+    assert f"a message on {CAMERA} cannot be read" in refused(tmp_path, spoiled, TOPIC_TYPES)
+
+
 def test_our_own_recordings_need_no_import(tmp_path: Path) -> None:
     with BagWriter(tmp_path, "ours", make_contract(), TOPIC_TYPES) as writer:
         path = writer.close("success")

@@ -63,6 +63,22 @@ def test_nothing_behind_a_damage_is_taken(tmp_path: Path) -> None:
     assert reader.quarantine == found.words
 
 
+@pytest.mark.parametrize(("marker", "shift", "byte"), [(b"understudy", -1, 0x40), (b"robot_type", 0, 0xFF)])
+def test_a_flipped_byte_in_the_head_costs_one_recording(tmp_path: Path, marker: bytes, shift: int, byte: int) -> None:
+    """Would catch one broken head, its length or its text, that ends the recovery of every other recording too."""
+    partial = unfinished(tmp_path)
+    mcap = next(partial.glob("*.mcap"))
+    data = bytearray(mcap.read_bytes())
+    data[data.index(marker, 30) + shift] = byte
+    mcap.write_bytes(data)
+    found = recover_recording(partial)
+    assert found.result == "failed"
+    assert "is damaged" in found.words
+    assert partial.exists()
+    with pytest.raises(RecordingError, match="is damaged"):
+        BagReader(partial, allow_partial=True)
+
+
 @pytest.mark.parametrize("number", [0, 2])
 def test_a_chunk_that_is_none_any_more_is_a_damage(tmp_path: Path, number: int) -> None:
     """Would catch one flipped bit that takes a chunk away as if it had never been."""

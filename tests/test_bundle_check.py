@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +222,32 @@ def test_a_bundle_that_hangs_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="could not be verified in time"):
         verify_in_child(path, None, timeout_s=4.0)
     assert not _children_with(str(path))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
+def test_the_child_ends_with_whoever_waits_for_it(tmp_path: Path) -> None:
+    """Catches a child that a killed node leaves behind: on a file that hangs whoever opens it, it stays for ever."""
+    path = tmp_path / "hangs.onnx"
+    os.mkfifo(path)
+    program = "import sys; from models.bundle.child_check import verify_in_child; verify_in_child(sys.argv[1], None)"
+    parent = subprocess.Popen([sys.executable, "-c", program, str(path)], cwd=ROOT)
+    try:
+        _wait_until(lambda: len(_children_with(str(path))) == 2, "the child")
+    finally:
+        parent.kill()
+        parent.wait()
+    try:
+        _wait_until(lambda: not _children_with(str(path)), "its end")
+    finally:
+        with contextlib.suppress(OSError):  # whoever still hangs there finds a file that is empty
+            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+
+
+def _wait_until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 60.0
+    while not condition():
+        assert time.monotonic() < deadline, f"not within a minute: {what}"
+        time.sleep(0.02)
 
 
 def _children_with(argument: str) -> list[str]:

@@ -91,8 +91,10 @@ def test_what_is_refused_changes_nothing(tmp_path: Path) -> None:
         assert (stage.swap.path, stage.swap.refusals, stage.swap.last_refusal) == (str(BUNDLE), 1, problem)
     # The next wish is granted all the same.
     stage = Stage(tmp_path)
-    stage.wish(corrupt)
+    problem = stage.wish(corrupt)
+    assert stage.swap.problem == problem
     assert stage.wish(stage.copy()) == ""
+    assert (stage.swap.problem, stage.swap.last_refusal) == ("", problem), "what runs now was not refused"
 
 
 def test_a_bundle_for_other_sensors_is_refused(tmp_path: Path) -> None:

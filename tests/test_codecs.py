@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from ros_messages import STAMP_NS, deserialize_with_rosbags, make_source, serial
 
 from il_nodes.codecs import (
     CODECS,
+    CdrCursor,
     canonical_cdr,
     decode,
     decode_raw,
@@ -273,6 +275,24 @@ def test_big_endian_is_refused_by_name(type_name: str) -> None:
     if CODECS[type_name].has_header:
         with pytest.raises(CodecError, match="big-endian CDR"):
             header_stamp_ns(cdr)
+
+
+def test_a_stamp_that_is_none_is_refused_where_it_counts() -> None:
+    """Catches a time of day far from every other, or one that no message can carry, made of a broken stamp's bytes."""
+    image = CASES["sensor_msgs/msg/Image"][0]
+    message = import_message_class("sensor_msgs/msg/Image")()
+    image.fill(message)
+    cdr = bytearray(serialize(message))
+    for seconds, nanoseconds in ((2**31 - 1, 2**32 - 1), (1, 10**9)):
+        struct.pack_into("<iI", cdr, 4, seconds, nanoseconds)
+        for read in (header_stamp_ns, lambda given: CdrCursor(given).time_ns()):
+            with pytest.raises(CodecError, match="stamp"):
+                read(bytes(cdr))
+        # Where a contract goes by the time of receipt, a camera's stamp means nothing.
+        assert decode_raw(bytes(cdr), make_source("sensor_msgs/msg/Image", image.select)).size
+        assert canonical_cdr(bytes(cdr), "sensor_msgs/msg/Image")[4:12] == bytes(cdr[4:12])
+    struct.pack_into("<iI", cdr, 4, -1, 999_999_999)
+    assert header_stamp_ns(bytes(cdr)) == -1
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

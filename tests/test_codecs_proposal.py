@@ -56,6 +56,13 @@ def test_shapes_that_contradict_the_names_are_not_sent(actions: np.ndarray, name
         encode_proposal(Proposal(0, actions, 0.0, names), 0.05)
 
 
+@pytest.mark.parametrize("stamp_ns", [2**31 * 10**9, -(2**31) * 10**9 - 1, 2**70])
+def test_a_stamp_that_no_message_can_carry_is_not_sent(stamp_ns: int) -> None:
+    """Catches an error that no node expects: it would end the policy node instead of costing one answer."""
+    with pytest.raises(CodecError, match="stamp"):
+        encode_proposal(Proposal(stamp_ns, ACTIONS, 0.0, NAMES), 0.05)
+
+
 def test_wrong_proposals_are_refused() -> None:
     """Catches a proposal of another robot, cut off, or without a safety channel that would count as safe."""
     whole = encode_proposal(Proposal(0, ACTIONS, 0.1, NAMES), 0.05)

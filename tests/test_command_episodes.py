@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ros_messages import TOPIC_TYPES, make_contract
+from ros_messages import CAMERA, TOPIC_TYPES, make_contract
 from test_bag import flip_bit, record
 from test_bag_crash import unfinished
 from test_bag_foreign import write_with_mcap
@@ -15,6 +15,7 @@ from test_dataset_builder import drive
 
 from il_nodes.bags.files import ORIGINALS
 from understudy.__main__ import run as understudy
+from understudy.workspace import Workspace
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, dict[str, Any]]:
@@ -70,3 +71,34 @@ def test_an_imported_bag_is_built_like_any_other(tmp_path: Path, capsys: pytest.
     assert (code, answer["frames"]) == (0, 10)
     code, answer = run(capsys, "import", source, "--contract", contract, "-w", tmp_path / "run", "--name", "mine")
     assert (code, "never overwritten" in answer["error"]["problem"]) == (4, True)
+
+
+def test_an_import_that_fails_leaves_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Would catch a workspace under a mistyped name, and one of which nobody knows what made it."""
+    unstamped = [(t, ns, cdr[:4] + bytes(8) + cdr[12:] if t == CAMERA else cdr) for t, ns, cdr in drive()]
+    source = write_with_mcap(tmp_path / "theirs.mcap", unstamped)
+    contract = tmp_path / "robot.yaml"
+    contract.write_text(make_contract().text)
+    workspace = tmp_path / "runs" / "mistyped"
+    code, answer = run(capsys, "import", source, "--contract", contract, "-w", workspace)
+    assert (code, "carry no stamps" in answer["error"]["problem"]) == (4, True)
+    assert not (tmp_path / "runs").exists()
+    garbled = write_with_mcap(tmp_path / "garbled.mcap", drive())
+    garbled.write_bytes(garbled.read_bytes()[:100])
+    code, _ = run(capsys, "import", garbled, "--contract", contract, "-w", workspace)
+    assert (code, (tmp_path / "runs").exists()) == (4, False)
+    workspace.mkdir(parents=True)
+    code, _ = run(capsys, "import", garbled, "--contract", contract, "-w", workspace)
+    assert (code, workspace.exists()) == (4, True), "a folder that was there before"
+
+
+def test_an_import_waits_for_nobody_and_disturbs_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Would catch a bag that lands in a folder while another run builds a dataset of it."""
+    source = write_with_mcap(tmp_path / "theirs.mcap", drive())
+    contract = tmp_path / "robot.yaml"
+    contract.write_text(make_contract().text)
+    place = Workspace(tmp_path / "run")
+    with place.locked():
+        code = understudy(["episodes", "import", str(source), "--contract", str(contract), "-w", str(place.path)])
+    assert (code, "another understudy run works in" in capsys.readouterr().err) == (1, True)
+    assert not place.recordings.exists()

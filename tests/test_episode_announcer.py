@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorder_robot import CAMERA, CONTRACT, EPISODE, start
+from recorder_robot import CAMERA, CONTRACT, EPISODE, ODOMETRY, start
 from ros_processes import REPOSITORY, RosEnvironment
 
 from il_nodes.bags import BagReader, find_bags
@@ -52,3 +52,52 @@ def test_beside_somebody_who_announces_the_recorder_is_silent(ros_environment: R
     robot.tick(0)
     robot.wait_for_status(f"received {CAMERA}", "1")
     assert ros.probe.count_publishers(EPISODE) == 1
+
+
+def test_a_recorder_whose_topics_are_remapped_counts_their_publishers(
+    ros_environment: RosEnvironment, tmp_path: Path
+) -> None:
+    """Would catch two sources of episodes, and losses that nobody suffered: two publishers count each for itself."""
+    from diagnostic_msgs.msg import DiagnosticArray
+    from nav_msgs.msg import Odometry
+    from std_msgs.msg import Header
+    from std_srvs.srv import Trigger
+
+    from il_nodes.ros.qos import LATCHED
+
+    ros = ros_environment
+    speaker = ros.probe.create_publisher(Header, "/robot/episode", LATCHED)
+    heard: list[Any] = ros.collect("/robot/episode", Header, latched=True)
+    diagnostics: list[Any] = ros.collect("/diagnostics", DiagnosticArray)
+    one, other = (ros.probe.create_publisher(Odometry, "/robot/odom", 100) for _ in range(2))
+    ros.spawn_node(
+        "recorder",
+        {"contract": CONTRACT, "directory": str(tmp_path)},
+        arguments=["-r", f"{EPISODE}:=/robot/episode", "-r", f"{ODOMETRY}:=/robot/odom"],
+    )
+    # The probe hears its own episodes too.
+    ros.wait_until(lambda: speaker.get_subscription_count() >= 2, 30.0, "the recorder to hear of episodes")
+    ros.wait_until(lambda: one.get_subscription_count() and other.get_subscription_count(), 30.0, "and of odometry")
+
+    def value(key: str) -> str:
+        found = [s for array in diagnostics for s in array.status if s.name == "recorder: recording"]
+        return next((pair.value for pair in found[-1].values if pair.key == key), "0") if found else ""
+
+    def call(name: str) -> Any:
+        client = ros.probe.create_client(Trigger, f"/recorder/{name}")
+        ros.wait_until(client.service_is_ready, 10.0, name)
+        future = client.call_async(Trigger.Request())
+        ros.wait_until(future.done, 10.0, f"the answer to {name}")
+        return future.result()
+
+    for _ in range(5):
+        one.publish(Odometry())  # its numbers run ahead of the other's
+    name = call("start").message
+    for sent, publisher in enumerate((other, one, other, one), 1):
+        publisher.publish(Odometry())
+        ros.wait_until(lambda: int(value(f"received {ODOMETRY}") or 0) >= sent, 10.0, "the message")  # noqa: B023
+    assert value(f"lost {ODOMETRY}") == "0"
+    assert call("stop").success
+    ros.wait_until((tmp_path / name).is_dir, 10.0, "the recording")
+    assert BagReader(tmp_path / name).quarantine == ""
+    assert heard == [], "the recorder spoke where somebody else announces episodes"

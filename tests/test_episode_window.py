@@ -50,6 +50,18 @@ def test_what_a_person_stopped_is_not_taken_up_again(tmp_path: Path) -> None:
     assert names.is_new("a", None)
 
 
+def test_an_episode_by_hand_does_not_bring_back_what_was_stopped(tmp_path: Path) -> None:
+    """Would catch an episode that a person started, cut off by the one that the same person had stopped before."""
+    names = EpisodeNames(tmp_path)
+    names.stop(EpisodeWindow(names.choose("a"), "a", 0))
+    by_hand = EpisodeWindow(names.choose("episode-1", by_hand=True), "episode-1", 0)
+    assert not names.is_new("a", by_hand)
+    names.stop(by_hand)
+    assert not names.is_new("a", None)
+    names.choose("b")
+    assert names.is_new("a", None), "another announced episode came between"
+
+
 def test_an_id_too_long_for_a_file_comes_again(tmp_path: Path) -> None:
     """Would catch a recorder that dies of an id which its writer would only refuse."""
     names = EpisodeNames(tmp_path)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from gated_robot import CONTRACT, PERIOD_NS
 
 from il_nodes.expert.labeller import Label, Labeller, Unlabelled
@@ -140,6 +141,43 @@ def test_in_lock_step_arrival_order_changes_nothing() -> None:
     assert [value for _, value in labels] == [tick - (tick in (5, 17)) - 2 * (tick == 18) for tick in range(40)]
 
 
+@pytest.mark.parametrize("lock_step", [False, True])
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_command_from_the_future_shifts_no_label(lock_step: bool, before: int) -> None:
+    """Catches one wrong stamp behind which every tick gets the command of the tick before, without a word."""
+    labeller = Labeller(CONTRACT, wait_s=None if lock_step else 0.15)
+    found: list[Label] = []
+    for tick in range(8):
+        now_s, clock_ns = tick * 0.05, None if lock_step else stamp(tick)
+        if tick == before:
+            found += labeller.command(command(72_000), now_s, clock_ns)
+        found += labeller.tick(stamp(tick), now_s)
+        found += labeller.command(command(tick), now_s + 0.004, clock_ns)
+    assert shown(found) == [(tick, tick) for tick in range(8)]
+    assert labeller.future_commands == 1
+
+
+def test_a_command_ahead_of_a_slow_camera_is_none_from_the_future() -> None:
+    """Catches a teleoperator's commands refused because the picture that they belong to is still on its way."""
+    labeller = Labeller(CONTRACT, wait_s=0.15)
+    labeller.tick(stamp(0), 0.0)
+    for tick in range(20):
+        labeller.command(command(tick), tick * 0.05, stamp(tick))
+    assert shown(labeller.tick(stamp(10), 1.0)) == [(10, 10)]
+    assert labeller.future_commands == 0
+
+
+def test_in_lock_step_commands_may_be_far_ahead_of_ticks_that_are_late() -> None:
+    """Catches labels that depend on how long a tick was on its way: there only stamps decide."""
+    labeller = Labeller(CONTRACT)
+    found: list[Label] = []
+    for tick in range(40):
+        found += labeller.command(command(tick), 0.0)
+    for tick in range(40):
+        found += labeller.tick(stamp(tick), 1.0)
+    assert shown(found) == [(tick, tick) for tick in range(40)]
+
+
 def test_labelled_ticks_are_counted_by_who_brought_the_robot_there() -> None:
     labeller = Labeller(CONTRACT, wait_s=0.15)
     labeller.decided(stamp(0), "expert")  # before the label
@@ -161,6 +199,11 @@ def test_memory_stays_bounded() -> None:
     assert labeller.counts["labelled"] == 5000
     assert len(labeller._stamps) < 60
     assert len(labeller._labels_open) <= 256
+    lock_step = Labeller(CONTRACT)
+    for tick in range(1000):
+        lock_step.command(command(72_000 + tick), 0.0)
+    assert len(lock_step._ahead) <= 256
+    assert lock_step.future_commands == 1000
 
 
 def test_ticks_are_those_of_the_observation_assembler() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ros_processes import REPOSITORY, RosEnvironment
+from wired_sensors import LifecycleWalker
 
 from il_nodes.bags import BagReader, find_bags
 from il_nodes.codecs import decode_raw, header_stamp_ns
@@ -84,6 +85,10 @@ class Stage:
         newest = next(found, None)
         return {} if newest is None else {pair.key: pair.value for pair in newest.values}
 
+    def message(self) -> str:
+        found = (s.message for a in reversed(self.diagnostics) for s in a.status if s.name == "labeller: labels")
+        return next(found, "")
+
     def until_made(self, *labels: tuple[float, float]) -> None:
         self.ros.wait_until(lambda: len(self.made()) >= len(labels), 5.0, f"{len(labels)} labels; made {self.made()}")
         assert self.made() == list(labels)
@@ -115,6 +120,11 @@ def test_every_tick_gets_one_label_or_a_reason(ros_environment: RosEnvironment) 
     assert found["unlabelled command_too_old"] == "1"
     assert (found["ticks"], found["labelled"], found["decimated"], found["visited_by policy"]) == ("3", "2", "1", "1")
     assert stage.made() == [(0, 1.0), (1, 1.5)]
+    stage.command(2 * 10**18 / PERIOD_NS, 9.0)  # in the year 2033
+    ros_environment.wait_until(lambda: stage.values().get("future_commands") == "1", 5.0, "the refusal")
+    assert "future" in stage.message()
+    assert LifecycleWalker(ros_environment, "labeller").go("deactivate")
+    ros_environment.wait_until(lambda: stage.message() == "inactive", 5.0, "it to say that it rests")
     assert stage.node.terminate() == 0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from ros_processes import REPOSITORY, RosEnvironment
+from wired_sensors import LifecycleWalker
 
 from il_nodes.expert.noise import EpisodeNoise
 from models.contract import load_contract
@@ -123,6 +124,9 @@ def test_the_expert_is_disturbed_in_an_episode_and_nowhere_else(
     assert announced["file_sha256"] == noise.sha256
     rows = [[float(cell) for cell in row.split(",")] for row in announced["covariance"].split(";")]
     assert rows == noise.covariance.tolist()
+    assert stage.status().message == "disturbing"
+    assert LifecycleWalker(ros_environment, "noise").go("deactivate")
+    stage.until("it to say that it rests", lambda: stage.status().message == "inactive")
     assert stage.node.terminate() == 0
 
 

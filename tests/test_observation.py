@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import struct
 
 import numpy as np
 import pytest
@@ -327,6 +329,19 @@ def test_nobody_s_unanswerable_ticks_are_forgotten_in_the_end() -> None:
     robot.poll(20_020)
     robot.assembler.start_episode("next", 20_010 * MS)
     assert robot.assembler.take_unanswerable() == ()
+
+
+@pytest.mark.parametrize(
+    ("frame", "known"), [(b"cam\xe9ra\x00", "cam\ufffdra"), (b"camera\x00", "camera"), (b"", ""), (None, "")]
+)
+def test_a_frame_that_cannot_be_read_costs_no_observation(frame: bytes | None, known: str) -> None:
+    """Catches a driver that writes Latin-1, or a length that leads beyond the message, and ends the node with it."""
+    assembler = ObservationAssembler(make_contract())
+    length = 2**31 if frame is None else len(frame)
+    cdr = b"\x00\x01\x00\x00" + struct.pack("<iII", 1, 0, length) + (frame or b"")
+    with contextlib.suppress(CodecError, ObservationError):
+        assembler.add(CAMERA, cdr, 0)
+    assert assembler.frame_id(IMAGES) == known
 
 
 def test_the_frame_of_a_camera_is_known_once_it_has_sent() -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from observed_robot import IMAGES
-from ros_messages import make_contract, state_source
+from ros_messages import image_cdr, make_contract, odometry_cdr, state_source
 from ros_processes import REPOSITORY, RosEnvironment
-from wired_sensors import START_NS, LifecycleWalker, WiredSensors
+from wired_sensors import CAMERA, ODOMETRY, START_NS, LifecycleWalker, WiredSensors
 
 from il_nodes.observation.stacked_messages import stacked_image, stacked_topics, stacked_vector
 from models.bundle.reading import inspect_bundle
@@ -150,6 +150,47 @@ def test_the_wire_carries_what_the_policy_sees_and_says_when_memory_starts(ros_e
 def newest_values(diagnostics: list[Any]) -> dict[str, str]:
     found = [status for array in diagnostics for status in array.status if status.name == "observation: observation"]
     return {pair.key: pair.value for pair in found[-1].values} if found else {}
+
+
+@pytest.mark.ros
+def test_what_it_says_of_itself_follows_the_last_tick(ros_environment: RosEnvironment) -> None:
+    """Catches "ok, publishing" while nothing is published: a broken sensor, one that is gone, a node that rests."""
+    from diagnostic_msgs.msg import DiagnosticArray
+
+    diagnostics: list[Any] = ros_environment.collect("/diagnostics", DiagnosticArray)
+    listener = Listener(ros_environment)
+
+    def said() -> tuple[int, str]:
+        found = [s for array in diagnostics for s in array.status if s.name == "observation: observation"]
+        return (found[-1].level[0], found[-1].message) if found else (-1, "")
+
+    def until(level: int, words: str) -> None:
+        ros_environment.wait_until(lambda: said()[0] == level and words in said()[1], 10.0, f"{words}; said {said()}")
+
+    listener.expect(listener.sensors.send())
+    until(1, "no observation for")
+    assert listener.sensors.send(math.nan) is None
+    until(1, "not finite")
+    ros_environment.wait_until(lambda: listener.sensors.send() is not None and said() == (0, "publishing"), 10.0)
+    assert LifecycleWalker(ros_environment, "observation").go("deactivate")
+    until(0, "inactive")
+    assert listener.node.terminate() == 0, listener.node.log
+
+
+@pytest.mark.ros
+def test_a_frame_id_that_is_no_utf_8_ends_no_node(ros_environment: RosEnvironment) -> None:
+    """Catches an old driver's Latin-1 that takes the node down as soon as somebody looks at its pictures."""
+    listener = Listener(ros_environment)
+    listener.expect(listener.sensors.send())
+    sensors = listener.sensors
+    sensors.stamp_ns += sensors.period_ns
+    cdr = bytearray(image_cdr(sensors.stamp_ns, sensors.random.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)))
+    cdr[cdr.index(b"camera") + 3] = 0xE9
+    sensors.publishers[ODOMETRY].publish(odometry_cdr(sensors.stamp_ns, 1.0, 0.2))
+    sensors.publishers[CAMERA].publish(bytes(cdr))
+    ros_environment.wait_until(lambda: stamp_of(listener.images[-1]) == sensors.stamp_ns, 5.0, "the picture")
+    assert listener.images[-1].header.frame_id.startswith("cam\ufffdra")
+    assert listener.node.terminate() == 0, listener.node.log
 
 
 @pytest.mark.parametrize(("node", "also"), [("observation", {"onnxruntime"}), ("policy", set())])

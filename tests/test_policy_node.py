@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import signal
+import struct
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from policy_sensors import BUNDLE, CONTRACT, PolicySensors, assert_abstention
+from ros_messages import image_cdr
 from ros_processes import REPOSITORY, RosEnvironment
 from wired_sensors import CAMERA, START_NS, LifecycleWalker
 
@@ -217,6 +219,59 @@ def test_lock_step_answers_every_tick(ros_environment: RosEnvironment) -> None:
     sensors.last_digest()
     assert [line["starts_memory"] for line in sensors.recorded()] == [True, False, False] * 2
     assert sensors.node.terminate() == 0
+
+
+def test_what_it_says_of_itself_follows_its_last_answer(ros_environment: RosEnvironment) -> None:
+    """Catches "ok, proposing" while the expert drives because nothing is proposed, and from a node that rests."""
+    sensors = PolicySensors(ros_environment, lock_step=True)
+    assert sensors.send() is not None
+    sensors.answer()
+    ros_environment.wait_until(lambda: sensors.said() == (0, "proposing"), 5.0, "that it proposes")
+    sensors.send(math.nan)
+    sensors.answer()
+    ros_environment.wait_until(lambda: sensors.said()[0] == 1, 5.0, "that it does not")
+    assert "not finite" in sensors.said()[1]
+    sensors.send()
+    sensors.answer()
+    ros_environment.wait_until(lambda: sensors.said() == (0, "proposing"), 5.0, "that it proposes again")
+    assert LifecycleWalker(ros_environment, "policy").go("deactivate")
+    ros_environment.wait_until(lambda: sensors.said() == (0, "inactive"), 5.0, "that it rests")
+    assert sensors.node.terminate() == 0, sensors.node.log
+
+
+def test_a_camera_that_is_gone_shows_in_what_it_says(ros_environment: RosEnvironment) -> None:
+    """Catches "ok, proposing" for as long as a robot stands with its camera unplugged."""
+    sensors = PolicySensors(ros_environment)
+    sensors.send()
+    sensors.answer()
+    ros_environment.wait_until(lambda: sensors.said()[0] == 1, 5.0, "a warning")
+    assert "no observation" in sensors.said()[1]
+    assert sensors.node.terminate() == 0, sensors.node.log
+
+
+def test_digests_that_find_no_room_cost_no_answer(ros_environment: RosEnvironment) -> None:
+    """Catches a policy that ends because a file beside it cannot be written."""
+    sensors = PolicySensors(ros_environment, record_digests="/dev/full")
+    for _ in range(4):
+        assert sensors.send() is not None
+        assert np.isfinite(sensors.answer().actions).all()
+    assert sensors.node.log.count("record_digests") == 1, sensors.node.log
+    assert sensors.node.terminate() == 0, sensors.node.log
+
+
+@pytest.mark.parametrize("lock_step", [False, True])
+def test_a_frame_whose_stamp_is_none_costs_that_frame(ros_environment: RosEnvironment, lock_step: bool) -> None:
+    """Catches one broken message of a camera that ends the policy node, or answers a tick in the far future."""
+    sensors = PolicySensors(ros_environment, lock_step=lock_step)
+    assert sensors.send() is not None
+    sensors.answer()
+    broken = bytearray(image_cdr(0, np.zeros((16, 24, 3), np.uint8)))
+    broken[4:12] = struct.pack("<iI", 2**31 - 1, 2**32 - 1)
+    sensors.publishers[CAMERA].publish(bytes(broken))
+    ros_environment.wait_until(lambda: sensors.status().get("observations_refused") == "1", 5.0, "the refusal")
+    assert sensors.send() is not None
+    assert np.isfinite(sensors.answer().actions).all()
+    assert sensors.node.terminate() == 0, sensors.node.log
 
 
 def test_a_policy_for_another_robot_is_refused(ros_environment: RosEnvironment) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ros_processes import REPOSITORY
 
@@ -38,6 +40,14 @@ def test_what_our_own_nodes_say_is_recorded_without_asking() -> None:
     assert topics["/gate/decision"].type == "diagnostic_msgs/msg/DiagnosticArray"
     assert topics["/policy/proposal"].type == "trajectory_msgs/msg/JointTrajectory"
     assert topics["/noise/injected"].is_latched
+
+
+def test_proposals_are_recorded_where_the_contract_puts_them() -> None:
+    """Would catch a second robot's bags without one proposal in them."""
+    moved = replace(CONTRACT, gate=replace(CONTRACT.gate, proposal_topic="/left/proposal"))
+    topics = recorded_topics(moved, [])
+    assert topics["/left/proposal"].type == "trajectory_msgs/msg/JointTrajectory"
+    assert "/policy/proposal" not in topics
 
 
 def test_an_experts_relative_topic_is_recorded_where_it_is_answered() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import time
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from recorder_robot import CAMERA, ODOMETRY, Robot, start
 from ros_processes import RosEnvironment
+from wired_sensors import LifecycleWalker
 
 from il_nodes.bags import BagReader, find_bags
 from il_nodes.bags.files import MANIFEST, METADATA, Manifest
@@ -101,6 +104,7 @@ def test_deactivation_closes_the_episode(ros_environment: RosEnvironment, tmp_pa
     robot.wait_for_status(f"received {ODOMETRY}", "5")
     assert transition(ros, Transition.TRANSITION_DEACTIVATE)
     ros.wait_until(lambda: outcomes(tmp_path) == {"drive": "aborted"}, 10.0, "the episode to be closed")
+    robot.wait_for_status("message", "inactive")
     refused = robot.call("start")
     assert (refused.success, refused.message) == (False, "the recorder is not active")
     robot.announce("while-resting")
@@ -187,11 +191,55 @@ def test_an_episode_that_was_refused_is_never_said_to_be_recorded(
     ros_environment: RosEnvironment, tmp_path: Path
 ) -> None:
     """Would catch a person who goes on demonstrating for nothing."""
-    _, robot = start(ros_environment, tmp_path, announces=False, min_free_mb=1e12)
-    assert robot.call("start").success
-    robot.wait_for_status("episode", "")
+    _, robot = start(ros_environment, tmp_path, min_free_mb=1e12)
+    robot.announce("refused")
+    ros_environment.wait_until(lambda: "too little space" in robot.status().get("message", ""), 10.0, "the refusal")
+    assert (robot.status()["episode"], robot.status()["finished"]) == ("", "0")
     for service in ("success", "failure", "stop"):
         answer = robot.call(service)
         assert not answer.success, service
         assert "too little space left" in answer.message
     assert robot.call("stop").message == "nothing is being recorded"
+    said = len(robot.diagnostics)
+    ros_environment.wait_until(lambda: len(robot.diagnostics) > said, 10.0, "the next report")
+    assert robot.status()["finished"] == "0"
+
+
+def test_a_mark_that_waits_for_the_disk_outlives_a_clean_up(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Would catch a recorder that ends because the one whom it owes an answer is still waiting for it."""
+    from std_srvs.srv import Trigger
+
+    ros = ros_environment
+    recorder, robot = start(ros, tmp_path, announces=False, auto=False, close_timeout_s=0.2)
+    walker = LifecycleWalker(ros, "recorder")
+    name = robot.call("start").message
+    assert robot.call("stop").success
+    ros.wait_until((tmp_path / name).is_dir, 10.0, "the episode to be closed")
+    manifest = tmp_path / name / MANIFEST
+    manifest.unlink()
+    os.mkfifo(manifest)  # a disk that does not answer
+    client = ros.probe.create_client(Trigger, "/recorder/success")
+    ros.wait_until(client.service_is_ready, 10.0, "the service")
+    asked = client.call_async(Trigger.Request())
+    disk = -1
+
+    def reads() -> bool:
+        nonlocal disk
+        with contextlib.suppress(OSError):
+            disk = os.open(manifest, os.O_WRONLY | os.O_NONBLOCK)
+        return disk >= 0
+
+    ros.wait_until(reads, 10.0, "the recorder to ask the disk")
+    assert walker.go("deactivate")
+    assert walker.go("cleanup")
+    ros.wait_until(asked.done, 10.0, "an answer all the same")
+    assert not asked.result().success
+    assert "cleaned up" in asked.result().message
+    os.close(disk)  # now the disk answers, and nobody waits for it any more
+    for service in ("start", "stop", "success"):
+        answer = robot.call(service)
+        assert (answer.success, "not" in answer.message) == (False, True), service
+    assert walker.go("configure")
+    assert walker.go("activate")
+    assert robot.call("start").success
+    assert recorder.terminate() == 0

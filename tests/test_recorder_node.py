@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from recorder_robot import CAMERA, EPISODE, ODOMETRY, start
+from recorder_robot import CAMERA, CONTRACT, EPISODE, ODOMETRY, start
 from ros_processes import RosEnvironment
+from wired_sensors import LifecycleWalker
 
 from il_nodes.bags import BagReader, find_bags
 
@@ -67,9 +68,59 @@ def test_services_start_stop_and_discard(ros_environment: RosEnvironment, tmp_pa
     ros.wait_until(lambda: len(find_bags(tmp_path)) == 1, 10.0, "the take to be closed")
     assert robot.call("start").success
     assert robot.call("discard").success
-    robot.wait_for_status("finished", "2")
+    robot.wait_for_status("discarded", "1")
+    assert robot.status()["finished"] == "1", "what was thrown away was not recorded"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("take")] == [started.message]
     assert BagReader(tmp_path / started.message).counts[CAMERA] == 1
+
+
+def test_a_start_that_leads_to_nothing_is_refused_at_once(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Would catch a person who demonstrates a whole episode that was refused when it began."""
+    bags = tmp_path / "bags"
+    recorder, robot = start(ros_environment, bags, announces=False, auto=False)
+    bags.rmdir()
+    answer = robot.call("start")
+    assert (answer.success, "recordings" in answer.message) == (False, True), answer.message
+    robot.wait_for_status("episode", "")
+    bags.mkdir()
+    assert robot.call("start").success
+    assert robot.call("discard").success
+    robot.wait_for_status("discarded", "1")
+    assert robot.status()["finished"] == "0"
+    assert recorder.terminate() == 0
+    _, robot = start(ros_environment, bags, announces=False, auto=False, min_free_mb=1e12)
+    answer = robot.call("start")
+    assert (answer.success, "too little space left" in answer.message) == (False, True), answer.message
+    ros_environment.wait_until(lambda: "too little space" in robot.status().get("message", ""), 10.0, "the error")
+    assert robot.call("stop").message == "nothing is being recorded"
+    assert list(bags.iterdir()) == []
+
+
+def test_a_prefix_that_can_begin_no_folder_is_refused_before_anybody_starts(
+    ros_environment: RosEnvironment, tmp_path: Path
+) -> None:
+    """Would catch a typing error that is found out only once the first demonstration is lost."""
+    params = {"contract": CONTRACT, "directory": str(tmp_path), "episode_prefix": "pick & place"}
+    recorder = ros_environment.spawn_node("recorder", params)
+    assert recorder.wait(20.0) != 0
+    assert "episode_prefix" in recorder.log
+    assert "Traceback" not in recorder.log
+
+
+def test_attempts_to_configure_that_fail_leave_no_thread(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Would catch a node that somebody configures again and again, and that grows each time."""
+    params = {"contract": CONTRACT, "directory": str(tmp_path), "autostart": False}
+    recorder = ros_environment.spawn_node("recorder", {**params, "extra_topics": ["/x no_such_package/msg/Thing"]})
+    walker = LifecycleWalker(ros_environment, "recorder")
+
+    def threads() -> int:
+        return len(list(Path(f"/proc/{recorder.process.pid}/task").iterdir()))
+
+    assert not walker.go("configure")
+    first = threads()
+    for _ in range(5):
+        assert not walker.go("configure")
+    ros_environment.wait_until(lambda: threads() <= first, 10.0, f"no more than {first} threads")
 
 
 def test_a_full_disk_ends_the_episode_only(ros_environment: RosEnvironment, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from models.errors import UnderstudyError
 from understudy.console import jsonable
@@ -19,6 +20,8 @@ from understudy.environment.ros_environment import repository_root
 __all__ = ["DEFAULT_WORKSPACE", "Workspace", "code_fingerprint", "fingerprint"]
 
 DEFAULT_WORKSPACE = Path("runs/default")
+#: A lock file goes only with an empty workspace, whose run has failed; that many in a row do not happen.
+_LOCK_ATTEMPTS = 8
 
 
 def fingerprint(*parts: object) -> str:
@@ -213,25 +216,62 @@ class Workspace:
     def locked(self) -> Iterator[None]:
         """Keep other runs out for the length of the block.
 
+        A workspace that was made for a block which then fails, and holds nothing yet, goes again.
+
         Raises:
             UnderstudyError: another run works here.
         """
-        self._make()
-        path = self.path / "workspace.lock"
-        with path.open("a+") as file:
+        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        with self._take_lock() as file:
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            try:
+                yield
+            except BaseException:
+                self._unmake(made)
+                raise
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path / "workspace.lock"
+
+    def _take_lock(self) -> TextIO:
+        """The open lock file; again, when the run that had it has just taken it away with its empty workspace."""
+        for _ in range(_LOCK_ATTEMPTS):
+            self._make()
+            try:
+                file = self._lock_file.open("a+")
+            except FileNotFoundError:
+                continue
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 file.seek(0)
+                holder = file.read().strip()
+                file.close()
                 raise UnderstudyError(
                     f"another understudy run works in {self.path}",
-                    found=f"process {file.read().strip() or 'unknown'}",
+                    found=f"process {holder or 'unknown'}",
                     fix="wait for it, end it, or choose another folder with --workspace",
                 ) from None
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
-            yield
+            with suppress(FileNotFoundError):
+                if os.path.samestat(self._lock_file.stat(), os.fstat(file.fileno())):
+                    return file
+            file.close()
+        raise UnderstudyError(
+            f"the workspace {self.path} cannot be locked",
+            found=f"a {self._lock_file.name} that comes and goes, or leads nowhere",
+            fix="choose another with --workspace",
+        )
+
+    def _unmake(self, made: Sequence[Path]) -> None:
+        """Take an empty workspace away, while its lock is still held; and no folder but those ``made`` for it."""
+        with suppress(OSError):  # somebody else has put something there, or taken it away
+            if made and list(self.path.iterdir()) == [self._lock_file]:
+                self._lock_file.unlink()
+                for folder in made:
+                    folder.rmdir()
 
 
 def _listed(entry: Mapping[str, object]) -> list[object]:

@@ -35,6 +35,9 @@ PARTIAL_SUFFIX = ".partial"
 ORIGINALS = "originals"
 FORMAT = "understudy-recording-1"
 
+#: A manifest has a few lines a topic. What is larger is none, and would only fill the memory.
+MAX_MANIFEST_BYTES = 1 << 22
+
 _READ_SIZE = 1 << 20
 
 #: Kind of loss, such as ``lost`` or ``dropped``, to topic to number of messages.
@@ -95,6 +98,9 @@ class Manifest:
     def read(cls, path: Path) -> Manifest:
         """Manifest of a file. Raises RecordingError when it is damaged or of another format."""
         try:
+            size = path.stat().st_size
+            if size > MAX_MANIFEST_BYTES:
+                raise ValueError(f"it has {size} bytes, more than {MAX_MANIFEST_BYTES}")
             content = json.loads(path.read_bytes())
             checksum = content.pop("checksum")
             if checksum != _checksum(content) or content.pop("format") != FORMAT:
@@ -105,7 +111,7 @@ class Manifest:
             if missing:
                 raise ValueError(f"it has no checksum of {' and '.join(missing)}")
             return cls(**content)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RecordingError(
                 f"the manifest of recording {path.parent} is damaged",
                 found=f"{type(error).__name__}: {error}",

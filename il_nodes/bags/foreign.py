@@ -5,6 +5,7 @@ What comes out is a recording like our own, with the contract in it and a manife
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from il_nodes.bags.files import MANIFEST
 from il_nodes.bags.mcap_writer import Compression
 from il_nodes.bags.reader import BagReader
 from il_nodes.bags.rosbag2_metadata import RecordedTopic
-from il_nodes.bags.writer import BagWriter
+from il_nodes.bags.writer import BagWriter, check_episode_id
 from il_nodes.codecs import codec_for, decode_raw, header_stamp_ns
 from il_nodes.codecs.interface import nearest
 from il_nodes.dataset.recorded_episode import needed_topics
@@ -74,7 +75,8 @@ def import_bag(
     """
     _require_foreign(source)
     _require_intact(source)
-    name = episode_id or re.sub(r"[^A-Za-z0-9._-]+", "_", source.name.removesuffix(source.suffix)).lstrip("._-")
+    name = episode_id or _episode_name(source)
+    made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
     reader = _open(source)
     try:
         topics = _topics(reader, source)
@@ -88,6 +90,9 @@ def import_bag(
                 checks.finish(writer.counts)
             except UnderstudyError:
                 writer.discard()  # the bag itself is still there
+                for folder in made:
+                    with contextlib.suppress(OSError):  # no longer empty
+                        folder.rmdir()
                 raise
             path = writer.close("imported")
     finally:
@@ -95,6 +100,21 @@ def import_bag(
     done = BagReader(path)
     seconds = (done.end_ns - done.start_ns) * 1e-9
     return ImportReport(str(path), sum(done.counts.values()), seconds, done.counts, tuple(checks.warnings))
+
+
+def _episode_name(source: Path) -> str:
+    """The bag's own name in characters that an episode's may have. Raises RecordingError when none is left."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", source.name.removesuffix(source.suffix)).lstrip("._-")
+    try:
+        check_episode_id(name)
+    except RecordingError as error:
+        raise RecordingError(
+            f"the episode cannot be named after {source.name}",
+            found=error.found,
+            expected=error.expected,
+            fix="give it a name with --name",
+        ) from error
+    return name
 
 
 def _not_a_bag(source: Path, found: object) -> RecordingError:
@@ -217,7 +237,10 @@ class _Checks:
                 raise RecordingError(f"{self._source}: {error}") from error
         if not codec_for(source.channel.type).has_header:
             return
-        stamp_ns = header_stamp_ns(cdr)
+        try:
+            stamp_ns = header_stamp_ns(cdr)
+        except CodecError as error:
+            raise RecordingError(f"{self._source}: a message on {topic} cannot be read", found=error.problem) from error
         if stamp_ns < self._newest_ns.get(topic, stamp_ns):
             self._backwards[topic] = self._backwards.get(topic, 0) + 1
         self._newest_ns[topic] = stamp_ns

@@ -74,8 +74,11 @@ def read_records(path: Path, end: int | None = None) -> Iterator[tuple[int, int,
 
 
 def read_metadata(body: bytes) -> tuple[str, dict[str, str]]:
-    """Name and content of a metadata record."""
-    record: Any = Metadata.read(ReadDataStream(BytesIO(body)))
+    """Name and content of a metadata record. Raises DamageError when its bytes are none."""
+    try:
+        record: Any = Metadata.read(ReadDataStream(BytesIO(body)))
+    except Exception as error:  # as for a chunk: whatever the parser raises on bad bytes is one thing
+        raise DamageError(f"a metadata record cannot be read ({type(error).__name__}: {error})") from error
     return record.name, record.metadata
 
 

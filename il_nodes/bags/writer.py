@@ -34,7 +34,7 @@ from il_nodes.codecs.interface import nearest
 from models.contract import Contract, Qos
 from models.errors import RecordingError
 
-__all__ = ["BagWriter", "RecordedTopic"]
+__all__ = ["BagWriter", "RecordedTopic", "check_episode_id"]
 
 #: Log time after which a chunk is closed and handed to the system. A killed recorder loses at most that and what is on
 #: its way to the chunk, and may lose a second.
@@ -96,7 +96,7 @@ class BagWriter:
         origin: str = "",
         sync: bool = True,
     ) -> None:
-        _check_episode_id(episode_id)
+        check_episode_id(episode_id)
         self.episode_id = episode_id
         self.path = Path(directory) / episode_id
         self.partial_path = self.path.with_name(episode_id + PARTIAL_SUFFIX)
@@ -345,7 +345,8 @@ class BagWriter:
         return rosbag2_metadata(mcap_name(self.episode_id), self._topics, self._counts, span_ns, custom)
 
 
-def _check_episode_id(episode_id: str) -> None:
+def check_episode_id(episode_id: str) -> None:
+    """Raise RecordingError unless a folder can have this name."""
     most = _MAX_NAME - max(len(mcap_name("")), len(PARTIAL_SUFFIX))
     if len(episode_id) > most or not _EPISODE_ID.fullmatch(episode_id) or episode_id.endswith(PARTIAL_SUFFIX):
         raise RecordingError(

@@ -109,7 +109,7 @@ class JoyCodec(Codec):
     def decode_raw(self, cdr: bytes, source: Source) -> Array:
         """The same from CDR bytes."""
         cursor = CdrCursor(cdr)
-        cursor.header()
+        cursor.skip_header()
         return self._pick(cursor.array("<f4"), cursor.array("<i4"), source)
 
     def _pick(self, axes: Array, buttons: Array, source: Source) -> Array:

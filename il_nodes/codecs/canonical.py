@@ -58,7 +58,7 @@ def _canonical_image(cdr: bytes) -> bytes:
     try:
         cursor = CdrCursor(cdr)
         seconds, nanoseconds = struct.unpack_from("<iI", cdr, ENCAPSULATION)
-        cursor.time_ns()
+        cursor.skip_time()
         frame_id = _string(cursor)
         height, width = cursor.uint32(), cursor.uint32()
         encoding = _string(cursor)

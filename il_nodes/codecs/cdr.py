@@ -21,9 +21,10 @@ ENCAPSULATION = 4
 _LITTLE_ENDIAN = b"\x00\x01"
 _REPRESENTATIONS = {b"\x00\x00": "big-endian CDR", b"\x00\x02": "big-endian PL_CDR", b"\x00\x03": "PL_CDR"}
 
+_SECOND_NS = 1_000_000_000
+
 _stamp = struct.Struct("<iI").unpack_from
 _uint32 = struct.Struct("<I").unpack_from
-_time = struct.Struct("<iI").unpack_from
 
 
 def require_little_endian(cdr: bytes) -> None:
@@ -44,7 +45,7 @@ def header_stamp_ns(cdr: bytes) -> int:
     """Stamp in nanoseconds of a message whose first field is a ``std_msgs/Header`` (or a ``builtin_interfaces/Time``).
 
     Raises:
-        CodecError: the bytes are not little-endian CDR, or too short to hold a stamp.
+        CodecError: the bytes are not little-endian CDR, too short to hold a stamp, or the stamp is none.
     """
     if cdr[:2] != _LITTLE_ENDIAN:
         require_little_endian(cdr)
@@ -52,7 +53,18 @@ def header_stamp_ns(cdr: bytes) -> int:
         seconds, nanoseconds = _stamp(cdr, ENCAPSULATION)
     except struct.error as error:
         raise CodecError("a message is too short to hold a header stamp", found=f"{len(cdr)} bytes") from error
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)
+    if nanoseconds >= _SECOND_NS:
+        raise _no_stamp(seconds, nanoseconds)
+    return int(seconds) * _SECOND_NS + int(nanoseconds)
+
+
+def _no_stamp(seconds: int, nanoseconds: int) -> CodecError:
+    """Of a second's fraction that is a second or more: the bytes are broken, and so is any time made of them."""
+    return CodecError(
+        "a message carries a stamp that is none",
+        found=f"{seconds} s and {nanoseconds} ns",
+        expected=f"fewer than {_SECOND_NS} ns beside the seconds",
+    )
 
 
 class CdrCursor:
@@ -90,19 +102,21 @@ class CdrCursor:
         return int(value)
 
     def time_ns(self) -> int:
-        """Next ``builtin_interfaces/Time`` or ``Duration``, in nanoseconds."""
+        """Next ``builtin_interfaces/Time`` or ``Duration``, in nanoseconds. Raises CodecError when it is none."""
         self.align(4)
-        seconds, nanoseconds = _time(self.cdr, self.position)
+        seconds, nanoseconds = _stamp(self.cdr, self.position)
+        if nanoseconds >= _SECOND_NS:
+            raise _no_stamp(seconds, nanoseconds)
         self.position += 8
-        return int(seconds) * 1_000_000_000 + int(nanoseconds)
+        return int(seconds) * _SECOND_NS + int(nanoseconds)
 
-    def string(self) -> str:
-        """Next ``string``, without its terminating zero."""
+    def string(self, errors: str = "strict") -> str:
+        """Next ``string``, without its terminating zero; ``errors`` as in ``bytes.decode``."""
         length = self.uint32()
         start, self.position = self.position, self.position + length
         if self.position > len(self.cdr):
             raise ValueError(f"a string of {length} bytes does not fit into {len(self.cdr)} bytes")
-        return bytes(self.cdr[start : self.position - 1]).decode("utf-8") if length else ""
+        return bytes(self.cdr[start : self.position - 1]).decode("utf-8", errors) if length else ""
 
     def skip_string(self) -> None:
         """Step over a ``string`` without decoding it."""
@@ -114,10 +128,20 @@ class CdrCursor:
         return [self.string() for _ in range(self.uint32())]
 
     def header(self) -> int:
-        """Step over a ``std_msgs/Header``; its stamp in nanoseconds."""
+        """Step over a ``std_msgs/Header``; its stamp in nanoseconds. Raises CodecError when that is none."""
         stamp_ns = self.time_ns()
         self.skip_string()
         return stamp_ns
+
+    def skip_header(self) -> None:
+        """Step over a ``std_msgs/Header`` whose stamp does not matter, whatever it is."""
+        self.skip_time()
+        self.skip_string()
+
+    def skip_time(self) -> None:
+        """Step over a ``builtin_interfaces/Time`` without looking at it."""
+        self.align(4)
+        self.position += 8
 
     def array(self, dtype: str) -> npt.NDArray[np.generic]:
         """Next sequence of numbers, such as ``float64[]``, as a view of the message: nothing is copied.

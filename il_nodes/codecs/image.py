@@ -146,7 +146,7 @@ class CompressedImageCodec(Codec):
     def decode_raw(self, cdr: bytes, source: Source) -> Array:
         """The same from CDR bytes."""
         cursor = CdrCursor(cdr)
-        cursor.header()
+        cursor.skip_header()
         image_format = cursor.string()
         return _decompress(cursor.array("|u1"), image_format, source)
 

@@ -109,7 +109,7 @@ class JointStateCodec(Codec):
     def decode_raw(self, cdr: bytes, source: Source) -> Array:
         """The same from CDR bytes."""
         cursor = CdrCursor(cdr)
-        cursor.header()
+        cursor.skip_header()
         names = cursor.strings()
         fields = {field: cursor.array("<f8") for field in _FIELDS}
         return pick_joints(joint_plan(source, _ALIASES, "position"), names, fields, source)

@@ -32,7 +32,7 @@ _FIELDS = ("positions", "velocities", "accelerations", "effort")
 _EMPTY_FIELDS = bytes(4 * (len(_FIELDS) - 1))
 #: Little-endian CDR.
 _ENCAPSULATED = b"\x00\x01\x00\x00"
-_stamp = struct.Struct("<iI").pack
+_time = struct.Struct("<iI").pack
 _uint32 = struct.Struct("<I").pack
 _ALIASES = {field: field for field in _FIELDS} | {
     "position": "positions",
@@ -114,7 +114,7 @@ def encode_proposal(proposal: Proposal, period_s: float) -> bytes:
         period_s: seconds from one chunk step to the next.
 
     Raises:
-        CodecError: the names do not fit the actions, or there is no action.
+        CodecError: the names do not fit the actions, there is no action, or the stamp fits into no message.
     """
     actions = np.asarray(proposal.actions, np.float64)
     if actions.ndim != 2 or not len(actions) or actions.shape[1] != len(proposal.names):
@@ -127,7 +127,7 @@ def encode_proposal(proposal: Proposal, period_s: float) -> bytes:
     unsafe = float(proposal.unsafe_probability)
     parts = [
         _ENCAPSULATED,
-        _stamp(*divmod(proposal.stamp_ns, 1_000_000_000)),
+        _stamp(proposal.stamp_ns),
         _names((*proposal.names, UNSAFE_PROBABILITY)),
         _uint32(len(actions)),
     ]
@@ -135,9 +135,18 @@ def encode_proposal(proposal: Proposal, period_s: float) -> bytes:
     for step, row in enumerate(actions.tolist()):
         padding = bytes(-(end + 4) % 8)  # doubles are aligned to their size
         point = struct.pack(f"<I{len(padding)}s{width}d", width, padding, *row, unsafe)
-        parts += [point, _EMPTY_FIELDS, _stamp(*divmod(step * period_ns, 1_000_000_000))]
+        parts += [point, _EMPTY_FIELDS, _time(*divmod(step * period_ns, 1_000_000_000))]
         end += len(point) + len(_EMPTY_FIELDS) + 8
     return b"".join(parts)
+
+
+def _stamp(stamp_ns: int) -> bytes:
+    try:
+        return _time(*divmod(stamp_ns, 1_000_000_000))
+    except struct.error as error:
+        raise CodecError(
+            "a proposal whose stamp fits into no message", found=f"{stamp_ns} ns", expected="seconds of 32 bits"
+        ) from error
 
 
 @lru_cache(maxsize=8)

@@ -5,6 +5,10 @@ state it answers, and the reaction time later for a human, whose hand moves when
 newest command stamped at or before the target. It is known once a command at or behind the target is here, which stamps
 alone decide; in real time a deadline on the monotonic clock ends the wait for an expert that has fallen silent.
 
+A command from the future, further ahead than the gate would let one be old, says nothing about any tick: taken for an
+answer it would settle every tick from then on before its own command is here. In real time it is refused; in lock-step,
+where the ticks may only be late, it waits for them.
+
 Source: Ross, Gordon, Bagnell 2011, "A Reduction of Imitation Learning and Structured Prediction to No-Regret Online
 Learning" (arXiv:1011.0686), algorithm 3.1.
 """
@@ -27,6 +31,8 @@ __all__ = ["Label", "Labeller", "Unlabelled"]
 HISTORY_NS = 2_000_000_000
 #: Ticks whose label or whose decision is still to come; the other one arrives within a few.
 DRIVERS_KEPT = 256
+#: Commands that wait for late ticks in lock-step, where an expert is a tick or two ahead.
+AHEAD_KEPT = 256
 
 
 class Unlabelled:
@@ -70,7 +76,7 @@ class Labeller:
             (lock-step, where nothing but stamps may decide).
 
     Attributes:
-        counts: ``ticks``, ``labelled``, ``late_commands``, ``repeated_commands``.
+        counts: ``ticks``, ``labelled``, ``late_commands``, ``repeated_commands``, ``refused_commands``.
         unlabelled: reason to ticks.
         visited_by: driver to labelled ticks, for those whose decision was heard.
     """
@@ -83,6 +89,7 @@ class Labeller:
         self._begin_ns = -(2**63)
         self._stamps: list[int] = []
         self._values: list[FloatArray] = []
+        self._ahead: deque[Action] = deque()
         self._waiting: deque[_Waiting] = deque()
         self._last_ns: int | None = None
         self._settled_ns: int | None = None
@@ -96,6 +103,11 @@ class Labeller:
     def waiting(self) -> int:
         """Ticks that have no answer yet."""
         return len(self._waiting)
+
+    @property
+    def future_commands(self) -> int:
+        """Commands from the future: those that were refused, and those that wait for their ticks."""
+        return self.counts["refused_commands"] + len(self._ahead)
 
     # -- what comes in; each returns the labels that it completed, in the order of their ticks ---------------------
 
@@ -129,12 +141,53 @@ class Labeller:
         if self._last_ns is not None and stamp_ns < self._last_ns:
             self._set_back(stamp_ns)
         self._last_ns = stamp_ns
+        self._take_ahead()
         self.counts["ticks"] += 1
         self._waiting.append(_Waiting(stamp_ns, stamp_ns + self._reaction_ns, now_s))
         return self.poll(now_s)
 
-    def command(self, command: Action, now_s: float) -> list[Label]:
-        """A command of the expert arrived. One that is not finite is no answer, and no older one stands in for it."""
+    def command(self, command: Action, now_s: float, clock_ns: int | None = None) -> list[Label]:
+        """A command of the expert arrived. One that is not finite is no answer, and no older one stands in for it.
+
+        Args:
+            command: with its stamp.
+            now_s: as everywhere.
+            clock_ns: the robot's clock, which shows a stamp from the future; ``None`` where the ticks alone do.
+        """
+        if self._is_ahead(command.stamp_ns, clock_ns):
+            self._set_aside(command)
+        else:
+            self._insert(command)
+            self._forget()
+        return self.poll(now_s)
+
+    def _is_ahead(self, stamp_ns: int, clock_ns: int | None) -> bool:
+        known = [time_ns for time_ns in (clock_ns, self._last_ns) if time_ns is not None]
+        if not known:
+            return self._wait_s is None
+        return stamp_ns - max(known) > self._max_age_ns
+
+    def _set_aside(self, command: Action) -> None:
+        if self._wait_s is not None:
+            self.counts["refused_commands"] += 1
+            return
+        self._ahead.append(command)
+        if len(self._ahead) > AHEAD_KEPT:
+            self._ahead.popleft()
+            self.counts["refused_commands"] += 1
+
+    def _take_ahead(self) -> None:
+        """In lock-step, the commands that the newest tick has come up with."""
+        if not self._ahead:
+            return
+        ahead, self._ahead = self._ahead, deque()
+        for command in ahead:
+            if self._is_ahead(command.stamp_ns, None):
+                self._ahead.append(command)
+            else:
+                self._insert(command)
+
+    def _insert(self, command: Action) -> None:
         stamp_ns = command.stamp_ns
         position = bisect.bisect_left(self._stamps, stamp_ns)
         if position < len(self._stamps) and self._stamps[position] == stamp_ns:
@@ -145,8 +198,6 @@ class Labeller:
             self.counts["late_commands"] += self._settled_ns is not None and stamp_ns <= self._settled_ns
             self._stamps.insert(position, stamp_ns)
             self._values.insert(position, command.values)
-        self._forget()
-        return self.poll(now_s)
 
     def poll(self, now_s: float) -> list[Label]:
         """Answer every tick whose answer is known by now."""
@@ -209,6 +260,7 @@ class Labeller:
         ]
         self._stamps, self._values = [stamp for stamp, _ in pairs], [values for _, values in pairs]
         self._last_ns = self._settled_ns = None
+        self._ahead.clear()
 
     def _note_labelled(self, stamp_ns: int) -> None:
         driver = self._drivers.pop(stamp_ns, "")

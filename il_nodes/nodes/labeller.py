@@ -158,7 +158,9 @@ class LabellerNode(UnderstudyNode):
             return
         self._joined_ns = self._newest_ns = command.stamp_ns
         self._counts["commands"] += 1
-        self._send(self._labeller.command(command, time.monotonic()))
+        # In lock-step only stamps decide; and a simulated clock that has not begun yet says nothing.
+        clock_ns = None if self._lock_step else self._clock_ns() or None
+        self._send(self._labeller.command(command, time.monotonic(), clock_ns))
 
     def _note_unreadable(self, error: CodecError) -> None:
         self._counts["unreadable"] += 1
@@ -192,6 +194,7 @@ class LabellerNode(UnderstudyNode):
             "rate_hz": self._rate_hz(),
             "expert_age_ms": self._expert_age_ms(),
             **{name: labeller.counts[name] for name in names},
+            "future_commands": labeller.future_commands,
             "unlabelled": sum(labeller.unlabelled.values()),
             **{f"unlabelled {reason}": count for reason, count in sorted(labeller.unlabelled.items())},
             **{f"visited_by {driver}": labeller.visited_by[driver] for driver in ("policy", "expert", "halt")},
@@ -206,8 +209,12 @@ class LabellerNode(UnderstudyNode):
         }
         if self._problem:
             values["last_problem"] = self._problem
+        if not self.is_active:
+            return Status("ok", "inactive", values)
         if not labeller.counts["ticks"]:
             return Status("ok", "no tick yet", values)
+        if labeller.counts["refused_commands"]:
+            return Status("warn", "commands of the expert are stamped in the future, and refused", values)
         if labeller.unlabelled:
             return Status("warn", "some ticks have no label", values)
         return Status("ok", "labelling", values)

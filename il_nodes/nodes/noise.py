@@ -247,6 +247,8 @@ class NoiseNode(UnderstudyNode):
             values["last_problem"] = self._problem
         if injector.forbidden:
             return Status("error", f"no noise beside a policy: {injector.forbidden}", values)
+        if not self.is_active:
+            return Status("ok", "inactive", values)
         if self._held:
             return Status("warn", "a command waits for the start of its episode", values)
         if noise.is_zero:

@@ -7,6 +7,7 @@ It is the policy node's first half as a separate process: for tools that show it
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +30,10 @@ from models.errors import DeploymentError
 __all__ = ["ObservationNode", "main"]
 
 
+#: A stream of observations that is silent for so long has ended, whatever slower robots and simulators do.
+SILENCE_S = 1.0
+
+
 class ObservationNode(UnderstudyNode):
     """Publishes every observation on ``~/stacked/<stream>`` and every reset of memory on ``~/reset``."""
 
@@ -48,6 +53,9 @@ class ObservationNode(UnderstudyNode):
         self._contract = load_contract(self._contract_path)
         topics = stacked_topics(self._contract)
         self._counts: Counter[str] = Counter()
+        #: Why the last tick was not published; None before the first.
+        self._unpublished: str | None = None
+        self._ticked_s = time.monotonic()
         self._resets = self.advertise("~/reset", Header, RELIABLE)
         self._stacked = {
             stream.key: self.advertise(topics[stream.key], Image if stream.is_image else JointState, RELIABLE)
@@ -59,6 +67,8 @@ class ObservationNode(UnderstudyNode):
     def _on_tick(self, tick: ObservedTick) -> None:
         if self._intake.ticks is not None:
             self._intake.ticks.answered(tick.stamp_ns)
+        self._ticked_s = time.monotonic()
+        self._unpublished = tick.problem if tick.observation is not None else tick.problem or "no observation"
         if tick.observation is None:
             return
         if tick.observation.starts_memory:
@@ -86,7 +96,19 @@ class ObservationNode(UnderstudyNode):
         frozen = self._intake.frozen()
         if frozen:
             return Status("error", f"frozen: {', '.join(frozen)}", values)
-        return Status("ok", "publishing" if self._counts["published"] else "no observation yet", values)
+        if not self.is_active:
+            return Status("ok", "inactive", values)
+        if self._unpublished is None:
+            return Status("ok", "no observation yet", values)
+        silent_s = time.monotonic() - self._ticked_s
+        # In lock-step a simulator may take its time.
+        if self._intake.ticks is None and silent_s > max(
+            SILENCE_S, 2.0 * self._contract.period_s / self._settings.time_scale
+        ):
+            return Status("warn", f"no observation for {silent_s:.1f} s", values)
+        if self._unpublished:
+            return Status("warn", f"not publishing: {self._unpublished}", values)
+        return Status("ok", "publishing", values)
 
 
 def main(args: Sequence[str] | None = None) -> int:

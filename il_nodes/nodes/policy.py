@@ -8,6 +8,7 @@ knows that the policy is alive. Another bundle can be swapped in meanwhile (:mod
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
@@ -92,6 +93,8 @@ class PolicyNode(UnderstudyNode):
         scale = self._settings.time_scale
         self._answers = TickAnswers(self._contract.period_s / scale, self._contract.gate.proposal_max_age_s / scale)
         self._counts: Counter[str] = Counter()
+        #: Why the last answer was none; empty behind a proposal, None before the first answer.
+        self._unanswered: str | None = None
         self._inference, self._age = Latencies(), Latencies()
         self._proposals = self.advertise(self._contract.gate.proposal_topic, JointTrajectory, RELIABLE)
         self._intake = ObservationIntake(
@@ -112,6 +115,7 @@ class PolicyNode(UnderstudyNode):
     def activate(self) -> None:
         """Propose from now on. The stack is warm; a recurrent state, which saw nothing, warms up first."""
         self._policy.restart()
+        self._unanswered = None
         self._on_restart()
 
     def cleanup(self) -> None:
@@ -132,9 +136,26 @@ class PolicyNode(UnderstudyNode):
             raise DeploymentError("record_digests cannot be written", found=str(error)) from error
 
     def _close_digests(self) -> None:
-        if self._digests is not None:
-            self._digests.close()
-            self._digests = None
+        digests, self._digests = self._digests, None
+        if digests is not None:
+            with contextlib.suppress(OSError):  # what could not be written before cannot be written now
+                digests.close()
+
+    def _record(self, observation: Observation) -> None:
+        """One line about an observation that was answered; a full disk ends the record, and nothing else."""
+        if self._digests is None:
+            return
+        line = {
+            "stamp_ns": observation.stamp_ns,
+            "digest": observation.digest(),
+            "starts_memory": observation.starts_memory,
+        }
+        try:
+            self._digests.write(json.dumps(line) + "\n")
+            self._digests.flush()
+        except OSError as error:
+            self.get_logger().error(f"record_digests ends here: {self._digests_path}: {error.strerror}")
+            self._close_digests()
 
     # -- ticks ----------------------------------------------------------------------------------------------------
 
@@ -156,7 +177,7 @@ class PolicyNode(UnderstudyNode):
             self._answer(ticks[-1])
         elif self._intake.ticks is None and self._answers.is_silent(time.monotonic()):
             self._counts["silences"] += 1
-            self._abstain(self._answers.silence_stamp_ns(self._clock_ns()))
+            self._abstain(self._answers.silence_stamp_ns(self._clock_ns()), "no observation comes")
 
     def _on_quiet(self) -> None:
         """Time may be up; but what has arrived by now is looked at first."""
@@ -174,19 +195,19 @@ class PolicyNode(UnderstudyNode):
     def _answer(self, tick: ObservedTick) -> None:
         if tick.observation is None or tick.problem:
             self._overlook(tick)
-            self._abstain(tick.stamp_ns)
+            self._abstain(tick.stamp_ns, tick.problem or self._intake.problem or "no observation")
             return
         begun_s = time.monotonic()
         try:
             proposal = self._policy.propose(tick.observation)
         except ObservationError as error:
             self._intake.note("observations_refused", error.problem)
-            self._abstain(tick.stamp_ns)
+            self._abstain(tick.stamp_ns, error.problem)
             return
         self._inference.add(time.monotonic() - begun_s)
         if proposal is None:
             self._counts["warm_up_ticks"] += 1
-            self._abstain(tick.stamp_ns)
+            self._abstain(tick.stamp_ns, "the recurrent state warms up")
             return
         self._propose(proposal, tick.observation)
 
@@ -197,21 +218,16 @@ class PolicyNode(UnderstudyNode):
         self._age.add(age_s)
         self._counts["proposals"] += 1
         self._counts["proposals_too_old"] += age_s > self._contract.gate.proposal_max_age_s
-        if self._digests is not None:
-            line = {
-                "stamp_ns": observation.stamp_ns,
-                "digest": observation.digest(),
-                "starts_memory": observation.starts_memory,
-            }
-            self._digests.write(json.dumps(line) + "\n")
-            self._digests.flush()
+        self._unanswered = ""
+        self._record(observation)
 
-    def _abstain(self, stamp_ns: int) -> None:
+    def _abstain(self, stamp_ns: int, why: str) -> None:
         """All NaN: the gate refuses it, knows that somebody is there, and lets the expert drive."""
         names = self._contract.action_names
         self._send(Proposal(stamp_ns, np.full((1, len(names)), np.nan, np.float32), math.nan, names))
         self._answers.abstained(stamp_ns, time.monotonic())
         self._counts["abstentions"] += 1
+        self._unanswered = why
 
     def _send(self, proposal: Proposal) -> None:
         self._proposals.publish(encode_proposal(proposal, self._contract.period_s))
@@ -243,10 +259,14 @@ class PolicyNode(UnderstudyNode):
         frozen = self._intake.frozen()
         if frozen:
             return Status("error", f"frozen: {', '.join(frozen)}", values)
-        return Status("ok", "proposing" if self._counts["proposals"] else "no observation yet", values)
+        if not self.is_active:
+            return Status("ok", "inactive", values)
+        if self._unanswered:
+            return Status("warn", f"abstaining: {self._unanswered}", values)
+        return Status("ok", "no observation yet" if self._unanswered is None else "proposing", values)
 
     def _bundle_status(self) -> Status:
-        refused = self._swap.last_refusal
+        refused = self._swap.problem
         return Status("warn" if refused else "ok", refused or "runs", self._swap.values())
 
 

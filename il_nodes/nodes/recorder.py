@@ -14,7 +14,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -37,12 +36,13 @@ from il_nodes.ros.qos import RELIABLE, qos_profile
 from il_nodes.ros.run import run_node
 from il_nodes.ros.stamps import ns_to_stamp
 from models.contract import load_contract
-from models.errors import CodecError, DeploymentError
+from models.errors import CodecError, DeploymentError, RecordingError
 
 __all__ = ["RecorderNode", "main"]
 
 #: Stamped with wall time: in a lock-step recording nothing may depend on that.
 WALL_TIME_TOPIC = "/diagnostics"
+NOT_CONFIGURED = "the recorder is not configured"
 
 
 def _has_stamp(message_class: Any) -> bool:
@@ -59,37 +59,8 @@ class RecorderNode(UnderstudyNode):
         self._settings = RecorderSettings.declare(self.parameter)
         # Outlives a clean-up, as the recordings do.
         self._names = EpisodeNames(self._settings.directory)
-
-    # -- life -----------------------------------------------------------------------------------------------------
-
-    def configure(self) -> None:
-        """Read the contract, make the folder, subscribe; what is latched is kept from now on."""
-        settings = self._settings
-        self._contract = load_contract(settings.require_contract())
-        settings.make_directory()
-        found = recorded_topics(self._contract, settings.extra_topics)
-        self._topics = {t: item for t, item in found.items() if not (settings.lock_step and t == WALL_TIME_TOPIC)}
-        trigger = self._contract.observation(self._contract.trigger).sources[0].channel.topic
-        secondary = [topic for topic, item in found.items() if item.is_latched and topic != EPISODE_TOPIC]
-        self._accounts = MessageAccounts(trigger, self._contract.fps, self.count_publishers, secondary)
-        self._latched: dict[str, tuple[int, bytes]] = {}
-        self._announced = ("", 0, b"")
-        self._announcer = EpisodeAnnouncer(self)
-        self._window: EpisodeWindow | None = None
-        self._ended: tuple[str, float] | None = None
-        self._order: LockStepOrder | None = None
-        self._error, self._finished = "", 0
-        self._marking: deque[Future] = deque()
-        self._wake = self.create_guard_condition(self._on_events)
-        self._thread = RecordingThread(
-            partial(settings.open_bag, contract=self._contract, topics=self._topics),
-            self._notify,
-            settings.queue_size,
-            round(settings.queue_mb * 1e6),
-            None if settings.lock_step else settings.flush_s,
-        )
-        self._acknowledge = self.advertise("/recorder/ack", Header, RELIABLE)
-        self._subscribe()
+        # As long as the node lives: whoever asks gets an answer, and one that waits for the disk can still be sent
+        # when the node is cleaned up meanwhile.
         services: Mapping[str, Callable[..., Any]] = {
             "start": self._on_start,
             "stop": partial(self._on_stop, "complete"),
@@ -99,8 +70,41 @@ class RecorderNode(UnderstudyNode):
         }
         for name, callback in services.items():
             self.create_service(Trigger, f"/recorder/{name}", callback)
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def configure(self) -> None:
+        """Read the contract, make the folder, subscribe; what is latched is kept from now on."""
+        settings = self._settings
+        self._contract = load_contract(settings.require_contract())
+        settings.require_prefix()
+        settings.make_directory()
+        found = recorded_topics(self._contract, settings.extra_topics)
+        self._topics = {t: item for t, item in found.items() if not (settings.lock_step and t == WALL_TIME_TOPIC)}
+        trigger = self._contract.observation(self._contract.trigger).sources[0].channel.topic
+        secondary = [topic for topic, item in found.items() if item.is_latched and topic != EPISODE_TOPIC]
+        self._accounts = MessageAccounts(trigger, self._contract.fps, self.publisher_count, secondary)
+        self._latched: dict[str, tuple[int, bytes]] = {}
+        self._announced = ("", 0, b"")
+        self._announcer = EpisodeAnnouncer(self)
+        self._window: EpisodeWindow | None = None
+        self._ended: tuple[str, float] | None = None
+        self._order: LockStepOrder | None = None
+        self._error, self._finished, self._discarded = "", 0, 0
+        self._marking: deque[Future] = deque()
+        self._wake = self.create_guard_condition(self._on_events)
+        self._acknowledge = self.advertise("/recorder/ack", Header, RELIABLE)
+        self._subscribe()
         self.diagnostics.add("recording", self._status)
         self.steady_timer(0.05, self._end_after_grace)
+        # Last: whatever fails before it must leave no thread behind.
+        self._thread = RecordingThread(
+            partial(settings.open_bag, contract=self._contract, topics=self._topics),
+            self._notify,
+            settings.queue_size,
+            round(settings.queue_mb * 1e6),
+            None if settings.lock_step else settings.flush_s,
+        )
 
     def activate(self) -> None:
         """Record; an episode that is running already from here on."""
@@ -118,6 +122,8 @@ class RecorderNode(UnderstudyNode):
         if not self._thread.stop(self._settings.close_timeout_s):
             self.get_logger().error("the disk is too slow: the open episode stays partial")
         self._on_events()
+        while self._marking:
+            self._marking.popleft().set_result((False, "the recorder was cleaned up before the disk had answered"))
 
     def shutdown_gracefully(self) -> None:
         """The same: normally a matter of milliseconds, and longer rather than to lose an episode to a slow disk."""
@@ -183,14 +189,14 @@ class RecorderNode(UnderstudyNode):
                 if self._settings.lock_step:
                     self._finish("complete", stamp_ns)
 
-    def _begin(self, announced_id: str, since_ns: int) -> None:
+    def _begin(self, announced_id: str, since_ns: int, *, by_hand: bool = False) -> None:
         """Open an episode; latched messages from ``since_ns`` on belong to it although they came before."""
-        self._window = EpisodeWindow(self._names.choose(announced_id), announced_id, since_ns)
+        self._window = EpisodeWindow(self._names.choose(announced_id, by_hand=by_hand), announced_id, since_ns)
         self._error = ""
         self._accounts.begin()
         self._thread.open(self._window.name)
         if self._settings.lock_step:
-            ticking = [t for t, item in self._topics.items() if not item.is_latched and self.count_publishers(t)]
+            ticking = [t for t, item in self._topics.items() if not item.is_latched and self.publisher_count(t)]
             self._order = LockStepOrder(ticking)
         for topic, (stamp_ns, cdr) in self._latched.items():
             self._take(topic, stamp_ns, cdr)
@@ -274,6 +280,7 @@ class RecorderNode(UnderstudyNode):
         else:
             self.get_logger().info(event.message)
         self._finished += event.kind == "closed"
+        self._discarded += event.kind == "discarded"
         if event.end_ns:
             self._acknowledge.publish(Header(stamp=ns_to_stamp(event.end_ns), frame_id=""))
 
@@ -285,13 +292,26 @@ class RecorderNode(UnderstudyNode):
         elif self._window is not None:
             response.message = f"{self._window.name} is being recorded already"
         else:
-            name = f"{self._settings.episode_prefix}-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
-            self._begin(name, 0)
-            self._announce(partial(self._announcer.begin, name))
-            response.success, response.message = True, name
+            response.success, response.message = self._start_by_hand()
         return response
 
+    def _start_by_hand(self) -> tuple[bool, str]:
+        """Whether an episode begins, and its name, or why not: a person would go on demonstrating for nothing."""
+        try:
+            self._settings.require_room()
+        except RecordingError as error:
+            self._error = str(error)
+            self.get_logger().error(self._error)
+            return False, self._error
+        name = self._settings.episode_name()
+        self._begin(name, 0, by_hand=True)
+        self._announce(partial(self._announcer.begin, name))
+        return True, name
+
     def _on_stop(self, outcome: str, _request: Any, response: Any) -> Any:
+        if not self.is_configured:
+            response.message = NOT_CONFIGURED
+            return response
         self._on_events()  # what went wrong with it up to now
         response.success = self._window is not None and (outcome == DISCARDED or not self._window.failed)
         response.message = "nothing is being recorded"
@@ -305,6 +325,9 @@ class RecorderNode(UnderstudyNode):
         return response
 
     async def _on_mark(self, outcome: str, _request: Any, response: Any) -> Any:
+        if not self.is_configured:
+            response.message = NOT_CONFIGURED
+            return response
         within_s = self._settings.mark_within_s
         self._on_events()
         if self._window is not None and self._window.failed:
@@ -328,6 +351,7 @@ class RecorderNode(UnderstudyNode):
             "episode": window.name if window and not window.failed else "",
             "mark": window.mark if window else "",
             "finished": self._finished,
+            "discarded": self._discarded,
             "waiting": self._thread.waiting,
             "missing_ticks": accounts.missing,
             **{f"received {topic}": accounts.received[topic] for topic in self._topics},
@@ -343,6 +367,8 @@ class RecorderNode(UnderstudyNode):
             return Status("error", "the disk cannot keep up; messages are missing", values)
         if accounts.missing or accounts.lost or accounts.unreadable:
             return Status("warn", "messages were lost before they arrived, or cannot be read", values)
+        if not self.is_active:
+            return Status("ok", "inactive", values)
         return Status("ok", "recording" if window else "waiting for an episode", values)
 
 

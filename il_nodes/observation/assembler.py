@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+import struct
 from collections import deque
 from collections.abc import Iterator
 
@@ -106,14 +107,20 @@ class ObservationAssembler:
         return max(math.inf if stamp is None else (now_ns - stamp) * 1e-9 for stamp in newest)
 
     def frame_id(self, key: str) -> str:
-        """Coordinate frame that the newest sample of a stream names; empty without a header or a sample."""
+        """Coordinate frame that the newest sample of a stream names; empty without a header or a sample.
+
+        A name is for people: what is no UTF-8 in it is replaced, and one that cannot be read at all is empty.
+        """
         source, history = self._feeds[key][0].source, self._feeds[key][0].history
         newest = history.newest
         if newest is None or not codec_for(source.channel.type).has_header:
             return ""
-        cursor = CdrCursor(newest.cdr)
-        cursor.time_ns()
-        return cursor.string()
+        try:
+            cursor = CdrCursor(newest.cdr)
+            cursor.skip_time()
+            return cursor.string(errors="replace")
+        except (CodecError, struct.error, ValueError):
+            return ""
 
     def start_episode(self, episode_id: str, stamp_ns: int) -> None:
         """Begin an episode: memory and grid start anew, samples stamped before ``stamp_ns`` are ignored from now on.

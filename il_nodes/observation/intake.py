@@ -136,7 +136,11 @@ class ObservationIntake:
 
     def _on_message(self, topic: str, cdr: bytes) -> None:
         self._messages += 1
-        receive_ns = time.monotonic_ns() if self.ticks is None else self.ticks.received(topic, cdr)
+        try:
+            receive_ns = time.monotonic_ns() if self.ticks is None else self.ticks.received(topic, cdr)
+        except CodecError as error:  # without a stamp it belongs to no tick
+            self.note("observations_refused", error.problem)
+            return
         self._checks.note(topic, cdr, round(receive_ns * self._time_scale))
         self._collect(lambda: self.assembler.add(topic, cdr, receive_ns), receive_ns)
         if self.ticks is None:

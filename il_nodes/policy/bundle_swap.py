@@ -53,6 +53,7 @@ class BundleSwap:
         wish: path of the bundle that is to run; empty when idle.
         refusals: bundles that were refused after they were wished for.
         last_refusal: the reason of the newest; empty before the first.
+        problem: why the newest swap came to nothing; empty when it did not, and before the first.
         last_duration_s: from wish to hand-over, of the newest swap.
     """
 
@@ -62,7 +63,7 @@ class BundleSwap:
         self.phase: Literal["idle", "verifying", "warming up"] = "idle"
         self.wish = ""
         self.refusals = 0
-        self.last_refusal = ""
+        self.last_refusal = self.problem = ""
         self.last_duration_s = 0.0
         self._successor: PolicyRuntime | None = None
         self._begun_s = self._loaded_s = 0.0
@@ -144,7 +145,7 @@ class BundleSwap:
 
     def _end(self, problem: str) -> None:
         done, self._done = self._done, lambda problem: None
-        self.phase, self.wish, self._successor = "idle", "", None
+        self.phase, self.wish, self._successor, self.problem = "idle", "", None, problem
         done(problem)
 
 

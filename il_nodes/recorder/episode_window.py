@@ -58,7 +58,7 @@ class EpisodeNames:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._used: set[str] = set()
-        self._stopped = ""
+        self._stopped: set[str] = set()
 
     def is_new(self, announced_id: str, window: EpisodeWindow | None) -> bool:
         """Whether an announcement begins an episode, and not merely goes on with the one that runs.
@@ -66,14 +66,18 @@ class EpisodeNames:
         One of the same id behind an announced end is a new one, even while the old one's last messages are waited for.
         One that a person stopped by hand is not taken up again.
         """
-        if announced_id == self._stopped:
+        if announced_id in self._stopped:
             return False
         return window is None or window.until_ns is not None or announced_id != window.announced_id
 
-    def choose(self, announced_id: str) -> str:
+    def choose(self, announced_id: str, *, by_hand: bool = False) -> str:
         """A name for a new recording: the id, or with a number behind it when this recorder has used it already.
 
         A recording of an earlier run is not made way for: the same name then is most likely a mistake, and refused.
+
+        Args:
+            announced_id: of the episode that begins.
+            by_hand: a person starts it: what was stopped before goes on out there, and stays stopped here.
         """
         name = announced_id
         for number in itertools.count(2):
@@ -84,13 +88,14 @@ class EpisodeNames:
                 if any((self._directory / (name + suffix)).exists() for suffix in ("", PARTIAL_SUFFIX)):
                     self._used.add(name)
         self._used.add(name)
-        self._stopped = ""
+        if not by_hand:
+            self._stopped.clear()
         return name
 
     def stop(self, window: EpisodeWindow) -> None:
         """A person stopped it; it may still go on, but not here."""
-        self._stopped = window.announced_id
+        self._stopped.add(window.announced_id)
 
     def forget_stopped(self) -> None:
         """The episode that was stopped by hand has ended."""
-        self._stopped = ""
+        self._stopped.clear()

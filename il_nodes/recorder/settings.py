@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 from il_nodes.bags.mcap_writer import COMPRESSIONS, Compression
 from il_nodes.bags.rosbag2_metadata import RecordedTopic
-from il_nodes.bags.writer import BagWriter
+from il_nodes.bags.writer import BagWriter, check_episode_id
 from models.contract import Contract
 from models.errors import DeploymentError, RecordingError
 
@@ -77,9 +79,27 @@ class RecorderSettings:
         except OSError as error:
             raise RecordingError(f"recordings cannot go to {self.directory}", found=error.strerror) from error
 
-    def open_bag(self, episode_id: str, contract: Contract, topics: Mapping[str, RecordedTopic]) -> BagWriter:
-        """A new bag. Raises RecordingError when there is too little space, or an episode of that name."""
-        free_mb = shutil.disk_usage(self.directory).free / 1e6
+    def episode_name(self) -> str:
+        """Of an episode that a person starts now."""
+        return f"{self.episode_prefix}-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+
+    def require_prefix(self) -> None:
+        """Raise DeploymentError when no folder can have the name of an episode that a person starts."""
+        try:
+            check_episode_id(self.episode_name())
+        except RecordingError as error:
+            raise DeploymentError(
+                "episode_prefix cannot begin the name of a folder",
+                found=repr(self.episode_prefix),
+                expected="letters, digits and ._-, a letter or digit first",
+            ) from error
+
+    def require_room(self) -> None:
+        """Raise RecordingError when no episode can begin: the folder is gone, read-only, or has too little space."""
+        try:
+            free_mb = shutil.disk_usage(self.directory).free / 1e6
+        except OSError as error:
+            raise RecordingError(f"recordings cannot go to {self.directory}", found=error.strerror) from error
         if free_mb < self.min_free_mb:
             raise RecordingError(
                 f"too little space left for recordings in {self.directory}",
@@ -87,4 +107,12 @@ class RecorderSettings:
                 expected=f"at least {self.min_free_mb:.0f} MB",
                 fix="free some space, or set the parameter directory to another disk",
             )
+        if not os.access(self.directory, os.W_OK | os.X_OK):
+            raise RecordingError(
+                f"recordings cannot go to {self.directory}", found="a folder that cannot be written to"
+            )
+
+    def open_bag(self, episode_id: str, contract: Contract, topics: Mapping[str, RecordedTopic]) -> BagWriter:
+        """A new bag. Raises RecordingError when there is too little space, or an episode of that name."""
+        self.require_room()
         return BagWriter(self.directory, episode_id, contract, topics, self.task, compression=self.compression)

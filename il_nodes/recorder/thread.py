@@ -22,7 +22,7 @@ __all__ = ["DISCARDED", "BagSink", "RecordingEvent", "RecordingThread"]
 #: Outcome of an episode that nobody wants to keep.
 DISCARDED = "discarded"
 
-EventKind = Literal["opened", "closed", "failed", "marked", "unmarked"]
+EventKind = Literal["opened", "closed", "discarded", "nothing", "failed", "marked", "unmarked"]
 
 
 class BagSink(Protocol):
@@ -49,8 +49,9 @@ class RecordingEvent:
     """Something that happened to an episode.
 
     Attributes:
-        kind: ``opened``, ``closed`` as asked, or ``failed``: refused, or closed early with what was written. Every
-            :meth:`RecordingThread.mark` is answered by ``marked`` or ``unmarked``.
+        kind: ``opened``, ``closed`` under its name, ``discarded`` as asked, or ``failed``: refused, or closed early
+            with what was written. Closing what has failed is answered by ``nothing``, and every
+            :meth:`RecordingThread.mark` by ``marked`` or ``unmarked``.
         episode_id: the episode.
         message: for people.
         end_ns: the stamp that :meth:`RecordingThread.close` was given; 0 otherwise.
@@ -286,11 +287,11 @@ class RecordingThread:
         self._has_unflushed = False
         if bag is None:
             # Refused, or closed early: whoever waits for the end must still hear of it.
-            self._report("closed", f"nothing left to close of {self._name}", task.end_ns)
+            self._report("nothing", f"nothing left to close of {self._name}", task.end_ns)
             return
         if task.outcome == DISCARDED:
             bag.discard()
-            self._report("closed", f"discarded {self._name}", task.end_ns)
+            self._report("discarded", f"discarded {self._name}", task.end_ns)
             return
         quarantine = reasons(task.losses)
         try:

@@ -14,7 +14,6 @@ __all__ = [
     "EPISODE_TOPIC",
     "LABEL_PREFIX",
     "NOISE_PREFIX",
-    "PROPOSAL_TOPIC",
     "RecordedTopic",
     "behind",
     "recorded_topics",
@@ -22,7 +21,6 @@ __all__ = [
 
 EPISODE_TOPIC = "/episode"
 DECISION_TOPIC = "/gate/decision"
-PROPOSAL_TOPIC = "/policy/proposal"
 #: Stand before an expert's topic: what the labeller answers, and what the noise node makes of the command.
 LABEL_PREFIX, NOISE_PREFIX = "/label", "/noise"
 _EPISODE_TYPE = "std_msgs/msg/Header"
@@ -56,7 +54,7 @@ def _parse(entry: str) -> tuple[str, RecordedTopic]:
 def _own_topics(contract: Contract) -> Iterator[tuple[str, RecordedTopic]]:
     """What the nodes of this project say beside the contract's topics; whichever of them do not run stay empty."""
     yield DECISION_TOPIC, RecordedTopic("diagnostic_msgs/msg/DiagnosticArray")
-    yield PROPOSAL_TOPIC, RecordedTopic("trajectory_msgs/msg/JointTrajectory")
+    yield contract.gate.proposal_topic, RecordedTopic("trajectory_msgs/msg/JointTrajectory")
     yield NOISE_PREFIX + "/injected", RecordedTopic("diagnostic_msgs/msg/DiagnosticArray", _LATCHED)
     for source, topic in zip(contract.action_sources, contract.gate.expert_topics, strict=False):
         for prefix in (LABEL_PREFIX, NOISE_PREFIX):

@@ -59,7 +59,7 @@ class EpisodeAnnouncer:
         return (episode_id, stamp_ns) in self._said
 
     def _others_speak(self) -> bool:
-        return int(self._node.count_publishers(EPISODE_TOPIC)) > (self._publisher is not None)
+        return self._node.publisher_count(EPISODE_TOPIC) > (self._publisher is not None)
 
     def _say(self, episode_id: str, stamp_ns: int) -> bytes:
         header = Header(stamp=ns_to_stamp(stamp_ns), frame_id=episode_id)

@@ -301,6 +301,10 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
         self._subscribed.add(name)
         return self.create_subscription(message_class, topic, callback, qos, event_callbacks=callbacks, raw=raw)
 
+    def publisher_count(self, topic: str) -> int:
+        """How many publishers a topic has, under the name to which this node's own ends on it are remapped."""
+        return int(self.count_publishers(self.resolve_topic_name(topic)))
+
     def steady_timer(self, period_s: float, callback: Callable[[], None], *, while_inactive: bool = False) -> Any:
         """A timer on the monotonic clock: it runs on while simulated time stands still or jumps.
 

@@ -76,7 +76,7 @@ def read_values(sources: Sequence[Source], cdr: bytes) -> Content:
 
 def _image(cdr: bytes) -> Content:
     cursor = CdrCursor(cdr)
-    cursor.header()
+    cursor.skip_header()
     height, width, encoding = cursor.uint32(), cursor.uint32(), cursor.string()
     source = Source(Channel("image", "sensor_msgs/msg/Image"), Align("hold", "header"))
     decode_raw(cdr, source)  # a view: it only checks that the encoding is known and that the size fits the data
@@ -85,7 +85,7 @@ def _image(cdr: bytes) -> Content:
 
 def _compressed_image(cdr: bytes) -> Content:
     cursor = CdrCursor(cdr)
-    cursor.header()
+    cursor.skip_header()
     image_format = cursor.string()
     data = cursor.array("|u1").tobytes()
     kind, size = ("png", png_size(data)) if data.startswith(b"\x89PNG") else ("jpeg", jpeg_size(data))
@@ -138,7 +138,7 @@ def _joints(names: list[str], fields: dict[str, Array]) -> Content:
 
 def _joint_state(cdr: bytes) -> Content:
     cursor = CdrCursor(cdr)
-    cursor.header()
+    cursor.skip_header()
     names = cursor.strings()
     return _joints(names, {field: cursor.array("<f8") for field in ("position", "velocity", "effort")})
 
@@ -146,7 +146,7 @@ def _joint_state(cdr: bytes) -> Content:
 def _joint_trajectory(cdr: bytes) -> Content:
     """The first point: the one that a policy would command."""
     cursor = CdrCursor(cdr)
-    cursor.header()
+    cursor.skip_header()
     names = cursor.strings()
     if not cursor.uint32():
         return Content()
@@ -156,7 +156,7 @@ def _joint_trajectory(cdr: bytes) -> Content:
 
 def _joy(cdr: bytes) -> Content:
     cursor = CdrCursor(cdr)
-    cursor.header()
+    cursor.skip_header()
     axes, buttons = cursor.array("<f4"), cursor.array("<i4")
     names = [f"axes.{index}" for index in range(len(axes))] + [f"buttons.{index}" for index in range(len(buttons))]
     return _numbers(names, np.concatenate([axes, buttons]))

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -119,7 +120,8 @@ class RobotSurvey:
         self._node.create_subscription(import_message_class(type_name), topic, callback, qos, raw=True)
 
     def _on_clock(self, cdr: bytes) -> None:
-        self._simulated_ns = header_stamp_ns(cdr)
+        with suppress(CodecError):
+            self._simulated_ns = header_stamp_ns(cdr)
 
     def _on_message(self, meter: TopicMeter, cdr: bytes, info: Mapping[str, Any]) -> None:
         now_ns = time.time_ns()

@@ -33,8 +33,8 @@ def verify_in_child(
 ) -> CheckReport:
     """Run :mod:`models.bundle.check` on a bundle at low priority, and wait for it.
 
-    A crash, a hang or a hunger for memory stays in the child. Give the report to ``PolicyRuntime.load(verified=...)``,
-    which then accepts the very bytes that were checked and no others.
+    A crash, a hang or a hunger for memory stays in the child, which ends with this process. Give the report to
+    ``PolicyRuntime.load(verified=...)``, which then accepts the very bytes that were checked and no others.
 
     Args:
         path: the ``policy.onnx``.
@@ -49,7 +49,7 @@ def verify_in_child(
     nice = shutil.which("nice")
     command = [nice, "-n", str(_NICE)] if nice else []
     command += [sys.executable, "-P", "-m", "models.bundle.check", str(path), "--json"]
-    command += ["--provider", provider, "--nice", str(0 if nice else _NICE)]
+    command += ["--provider", provider, "--nice", str(0 if nice else _NICE), "--parent", str(os.getpid())]
     if contract_path is not None:
         command += ["--contract", str(contract_path)]
     return _run(command, Path(path).name, timeout_s)

@@ -224,9 +224,10 @@ def import_(
 
     console: Console = context.obj
     place = Workspace(workspace, create=False)
-    with console.progress("importing") as progress:
+    robot = load_contract(contract)
+    with place.locked(), console.progress("importing") as progress:
         progress.update(0, 1, bag.name)
-        report = import_bag(bag, load_contract(contract), place.recordings, task=task, episode_id=name)
+        report = import_bag(bag, robot, place.recordings, task=task, episode_id=name)
     lines = [f"warning: {warning}" for warning in report.warnings]
     lines.append(f"{counted(report.messages, 'message')} over {report.seconds:.1f} s in {report.bag}")
     console.result({"ok": True, **asdict(report)}, "\n".join(lines))
