@@ -18,6 +18,7 @@ from sim.driving.cameras import CHASE_CAMERA
 from sim.driving.expert import Expert, ExpertConfig
 from sim.driving.metrics import DrivingStatus
 from sim.driving.world import CONTROL_HZ, DrivingConfig, DrivingWorld
+from sim.image_spaces import image_key, image_spaces
 
 __all__ = ["DrivingEnvironment"]
 
@@ -78,18 +79,9 @@ class DrivingEnvironment(gymnasium.Env[ObservationDict, npt.NDArray[np.float32]]
         self.render_mode = render_mode
         self._laps, self._time_limit_s, self._terminate_off_track = laps, time_limit_s, terminate_off_track
         self._expert_config = expert
-        self._image_keys = {name: f"observation.images.{name}" for name in cameras}
+        self._image_keys = {name: image_key(name) for name in cameras}
         self.world = DrivingWorld(config)
-        spaces: dict[str, gymnasium.Space[Any]] = {}
-        try:
-            for name, key in self._image_keys.items():
-                camera = self.world.camera(name).config
-                spaces[key] = gymnasium.spaces.Box(0, 255, (camera.height, camera.width, 3), np.uint8)
-            if render_mode is not None:
-                self.world.camera(CHASE_CAMERA.name)
-        except SimulationError:
-            self.world.close()
-            raise
+        spaces = image_spaces(self.world, cameras, None if render_mode is None else CHASE_CAMERA.name)
         spaces[STATE_KEY] = gymnasium.spaces.Box(-_STATE_BOUND, _STATE_BOUND, (2,), np.float32)
         self.observation_space = gymnasium.spaces.Dict(spaces)
         self.action_space = gymnasium.spaces.Box(np.array(ACTION_LOW, np.float32), np.array(ACTION_HIGH, np.float32))

@@ -7,33 +7,23 @@ its own (``DIRECT``, no window), so several can live at once.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
 
 import numpy as np
 import pybullet
 
 from models.errors import SimulationError
-from sim.driving.cameras import Camera, Image
+from sim.camera import Camera, Color
 from sim.driving.car import Car, CarState
 from sim.driving.config import DrivingConfig
 from sim.driving.metrics import DrivingMetrics, DrivingStatus
 from sim.driving.road_mesh import Appearance, Mesh, road_meshes
 from sim.driving.track import Projection, Track, wrap_angle
+from sim.simulated_world import CONTROL_HZ, PERIOD_NS, PERIOD_S, PHYSICS_STEPS, SimulatedWorld
 
 __all__ = ["CONTROL_HZ", "PERIOD_S", "PHYSICS_STEPS", "DrivingConfig", "DrivingState", "DrivingWorld"]
-
-CONTROL_HZ = 20
-# Physics steps of a control step: 240 Hz, PyBullet's own default, which its contact parameters are tuned for.
-PHYSICS_STEPS = 12
-PERIOD_S = 1.0 / CONTROL_HZ
-_PERIOD_NS = 1_000_000_000 // CONTROL_HZ
-# Against PyBullet's 50, this saves a third of a step's time and moves a lap's end by 4 mm.
-_SOLVER_ITERATIONS = 20
-_GRAVITY_M_S2 = -9.81
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +43,8 @@ class DrivingState:
     disturbance_rad: float
 
 
-class DrivingWorld:
-    """A car on a track. Use it as a context manager, or call ``close``."""
+class DrivingWorld(SimulatedWorld):
+    """A car on a track."""
 
     def __init__(self, config: DrivingConfig | None = None, seed: int = 0) -> None:
         """Open a world and reset it with ``seed``.
@@ -62,10 +52,8 @@ class DrivingWorld:
         Raises:
             SimulationError: when PyBullet gives no client.
         """
+        super().__init__()
         self.config = config or DrivingConfig()
-        self._client = int(pybullet.connect(pybullet.DIRECT))
-        if self._client < 0:
-            raise SimulationError("PyBullet gave no physics client", fix="close worlds that are no longer used")
         self._cameras = {camera.name: Camera(camera, self._client) for camera in self.config.cameras}
         try:
             self.reset(seed)
@@ -84,21 +72,11 @@ class DrivingWorld:
         Raises:
             SimulationError: when the world is closed or the seed is negative.
         """
-        client = self._open_client()
-        if seed < 0:
-            raise SimulationError("a world's seed must not be negative", found=seed)
+        self._check_reset(seed)
         track_seed = seed if self.config.track_seed is None else self.config.track_seed
         self.track = track or Track.from_seed(track_seed, self.config.track)
         start, noise = (np.random.default_rng(s) for s in np.random.SeedSequence([seed, 0x64726976]).spawn(2))
-        # Rebuilt from nothing: a solver that kept its contacts would make an episode depend on the one before.
-        pybullet.resetSimulation(physicsClientId=client)
-        pybullet.setGravity(0.0, 0.0, _GRAVITY_M_S2, physicsClientId=client)
-        pybullet.setPhysicsEngineParameter(
-            fixedTimeStep=PERIOD_S / PHYSICS_STEPS,
-            numSolverIterations=_SOLVER_ITERATIONS,
-            deterministicOverlappingPairs=1,
-            physicsClientId=client,
-        )
+        client = self._empty()
         strength = self.config.color_strength
         self.appearance = Appearance.from_seed(seed, strength) if strength > 0.0 else Appearance()
         _build_scenery(client, road_meshes(self.track, self.appearance))
@@ -122,7 +100,7 @@ class DrivingWorld:
         Raises:
             SimulationError: when the world is closed, or the command is not finite (the car keeps its last one).
         """
-        client = self._open_client()
+        self._open_client()
         if not (math.isfinite(speed_m_s) and math.isfinite(yaw_rate_rad_s)):
             raise SimulationError(
                 "a command must be finite",
@@ -131,37 +109,21 @@ class DrivingWorld:
             )
         self._disturbance_rad = self._next_disturbance()
         self.car.drive(speed_m_s, yaw_rate_rad_s, self._disturbance_rad)
-        for _ in range(PHYSICS_STEPS):
-            pybullet.stepSimulation(physicsClientId=client)
+        self._advance()
         self._tick += 1
         self._read()
         self.metrics.update(*self._locate(self.status.arc_length_m), self.state.car.speed_m_s)
         return self.state
 
-    def render(self, camera: str = "front") -> Image:
-        """Draw what a camera sees now: ``(height, width, 3)`` uint8 RGB.
+    def mount(self, camera: str) -> tuple[Sequence[float], Sequence[float]]:
+        """All cameras are fixed to ``base_link``."""
+        car = self.state.car
+        return car.position_m, car.rotation
 
-        Raises:
-            SimulationError: when the world is closed or has no such camera.
-        """
-        self._open_client()
-        state = self.state.car
-        return self.camera(camera).render(state.position_m, state.rotation, self.appearance.sky)
-
-    def camera(self, name: str) -> Camera:
-        """Return a camera by its name.
-
-        Raises:
-            SimulationError: when the car has no such camera.
-        """
-        if name not in self._cameras:
-            nearest = difflib.get_close_matches(name, self._cameras, n=1)
-            raise SimulationError(
-                f"the car has no camera {name!r}",
-                expected=", ".join(self._cameras),
-                fix=f"did you mean {nearest[0]!r}?" if nearest else "",
-            )
-        return self._cameras[name]
+    @property
+    def background(self) -> Color:
+        """The sky."""
+        return self.appearance.sky
 
     def place_on_track(
         self, arc_length_m: float, lateral_m: float = 0.0, heading_error_rad: float = 0.0
@@ -203,35 +165,6 @@ class DrivingWorld:
         """The centre line's nearest point to the car after the last step."""
         return self._projection
 
-    @property
-    def client(self) -> int:
-        """PyBullet's id of this world, for measurements."""
-        return self._open_client()
-
-    @property
-    def camera_names(self) -> Sequence[str]:
-        """What ``render`` accepts."""
-        return tuple(self._cameras)
-
-    def close(self) -> None:
-        """Release the PyBullet client. Closing twice is fine."""
-        client, self._client = self._client, -1
-        if client >= 0 and pybullet.isConnected(client):
-            pybullet.disconnect(client)
-
-    def __enter__(self) -> DrivingWorld:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _open_client(self) -> int:
-        if self._client < 0:
-            raise SimulationError("this world is closed", fix="open another DrivingWorld")
-        return self._client
-
     def _place(self, arc_length_m: float, lateral_m: float, heading_error_rad: float) -> None:
         x, y, heading = self.track.pose_at(arc_length_m)
         self.car.place(
@@ -242,7 +175,7 @@ class DrivingWorld:
     def _read(self) -> None:
         self._state = DrivingState(
             tick=self._tick,
-            stamp_ns=self._tick * _PERIOD_NS,
+            stamp_ns=self._tick * PERIOD_NS,
             car=self.car.state(),
             disturbance_rad=self._disturbance_rad,
         )

@@ -99,7 +99,7 @@ class Arm:
         """Read the exact state."""
         states = pybullet.getJointStates(self.body, self.joints, physicsClientId=self._client)
         joints = np.array([state[0] for state in states])
-        position, rotation, _ = forward_kinematics(joints)
+        self._kinematics = position, rotation, _ = forward_kinematics(joints)
         self.tool = ToolState(joints, position, rotation, tool_yaw(rotation))
         return self.tool
 
@@ -118,7 +118,7 @@ class Arm:
         yaw = self._setpoint_rad + max(-turn, min(turn, yaw_rate_rad_s)) * period_s
         yaw = max(self.tool.yaw_rad - _LEASH_RAD, min(self.tool.yaw_rad + _LEASH_RAD, yaw))
         self._setpoint_rad = max(self.config.yaw_rad[0], min(self.config.yaw_rad[1], yaw))
-        joints = solve(self.tool.joints_rad, self._setpoint_m, self._setpoint_rad)
+        joints = solve(self.tool.joints_rad, self._setpoint_m, self._setpoint_rad, at_start=self._kinematics)
         speeds = (joints - self.tool.joints_rad) / period_s
         # All slower alike, so that the tool stays on its way.
         slowed: list[float] = (speeds / max(1.0, float(np.max(np.abs(speeds) / TOP_SPEED_RAD_S)))).tolist()

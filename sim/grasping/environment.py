@@ -21,6 +21,7 @@ from sim.grasping.metrics import LIFT_M, GraspingStatus
 from sim.grasping.objects import SceneObject
 from sim.grasping.state import ACTION_NAMES, GraspingState
 from sim.grasping.world import CONTROL_HZ, GraspingConfig, GraspingWorld
+from sim.image_spaces import image_key, image_spaces
 
 __all__ = ["GraspingEnvironment", "state_vector"]
 
@@ -94,18 +95,9 @@ class GraspingEnvironment(gymnasium.Env[ObservationDict, npt.NDArray[np.float32]
         self.render_mode = render_mode
         self._time_limit_s, self._with_expert = time_limit_s, with_expert
         self._expert = Expert(expert)
-        self._image_keys = {name: f"observation.images.{name}" for name in cameras}
+        self._image_keys = {name: image_key(name) for name in cameras}
         self.world = GraspingWorld(config)
-        spaces: dict[str, gymnasium.Space[Any]] = {}
-        try:
-            for name, key in self._image_keys.items():
-                camera = self.world.camera(name).config
-                spaces[key] = gymnasium.spaces.Box(0, 255, (camera.height, camera.width, 3), np.uint8)
-            if render_mode is not None:
-                self.world.camera(SHOW_CAMERA.name)
-        except SimulationError:
-            self.world.close()
-            raise
+        spaces = image_spaces(self.world, cameras, None if render_mode is None else SHOW_CAMERA.name)
         spaces[STATE_KEY] = gymnasium.spaces.Box(-_STATE_BOUND, _STATE_BOUND, (_STATE_SIZE,), np.float32)
         self.observation_space = gymnasium.spaces.Dict(spaces)
         high = np.array(ACTION_HIGH, np.float32)

@@ -40,7 +40,13 @@ def downward_rotation(yaw_rad: float) -> Array:
     return np.array([[cos, sin, 0.0], [sin, -cos, 0.0], [0.0, 0.0, -1.0]])
 
 
-def solve(start_rad: Array, position_m: Array, yaw_rad: float, iterations: int = 2) -> Array:
+def solve(
+    start_rad: Array,
+    position_m: Array,
+    yaw_rad: float,
+    iterations: int = 2,
+    at_start: tuple[Array, Array, Array] | None = None,
+) -> Array:
     """Joint angles ``(7,)`` that bring the tool nearest to a pose with the hand pointing straight down.
 
     Args:
@@ -48,11 +54,13 @@ def solve(start_rad: Array, position_m: Array, yaw_rad: float, iterations: int =
         position_m: ``(3,)`` of the tool in the base frame.
         yaw_rad: of the tool.
         iterations: how many steps to take.
+        at_start: ``forward_kinematics(start_rad)``, from who knows it already.
     """
     joints = start_rad
     wanted = downward_rotation(yaw_rad)
     for _ in range(iterations):
-        position, rotation, jacobian = forward_kinematics(joints)
+        position, rotation, jacobian = at_start or forward_kinematics(joints)
+        at_start = None
         error = np.concatenate([position_m - position, _rotation_error(wanted, rotation)])
         # The Jacobian holds for small steps only; what is farther away is approached.
         error = error * np.minimum(1.0, _STEP / np.maximum(np.linalg.norm(error.reshape(2, 3), axis=1), 1e-9)).repeat(3)
@@ -68,8 +76,8 @@ def solve(start_rad: Array, position_m: Array, yaw_rad: float, iterations: int =
 def _rotation_error(wanted: Array, actual: Array) -> Array:
     """Small rotation (axis times angle, radians) in the base frame from ``actual`` to ``wanted``.
 
-    Half the sum of the axes' cross products (Luh, Walker and Paul 1980): exact to first order, and right in direction
-    up to half a turn.
+    Half the sum of the axes' cross products (Luh, Walker and Paul 1980), the antisymmetric part of the rotation
+    between them: exact to first order, and right in direction up to half a turn.
     """
-    error: Array = 0.5 * np.cross(actual.T, wanted.T).sum(axis=0)
-    return error
+    turn = wanted @ actual.T
+    return 0.5 * np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]])
