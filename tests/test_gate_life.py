@@ -95,7 +95,7 @@ def test_it_looks_around_before_its_first_command(ros_environment: RosEnvironmen
     assert waited_s < 8.0, "the look went on although the robot listened and nobody came"
     # A command carries the stamp of the decision that sent it.
     looked = {stamp(array) for array in stage.decisions if array.status[0].message == "looking_for_other_publishers"}
-    assert looked, "it commanded without a look"
+    assert looked, f"it commanded without a look: {reasons}, after {waited_s}"
     assert looked.isdisjoint(stamp(command) for command in stage.commands), "it commanded while it still looked"
 
     commands = ros_environment.collect("/other/cmd_vel", TwistStamped)
