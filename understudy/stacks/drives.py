@@ -186,7 +186,7 @@ def _clear_names(settings: DriveSettings, recordings: Path) -> None:
     from il_nodes.bags.files import PARTIAL_SUFFIX
     from il_nodes.simulator.episodes import episode_name
 
-    names = [episode_name(settings.prefix, index, track) for index, track in enumerate(settings.tracks)]
+    names = [episode_name(settings.prefix, index, "track", track) for index, track in enumerate(settings.tracks)]
     taken = [name for name in names if (recordings / name).exists()]
     if taken:
         raise RecordingError(
