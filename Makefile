@@ -24,8 +24,10 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[ros,sim,train,dev]'
 	@touch $@
 
-demo: $(STAMP)  ## the main job: demonstrate, record, train, deploy behind the gate, report
-	$(BIN)/understudy demo $(ARGS)
+ROBOT ?= driving
+
+demo: $(STAMP)  ## the main job: demonstrate, record, train, deploy behind the gate, report (ROBOT=grasping: the arm)
+	$(BIN)/understudy demo --robot $(ROBOT) $(ARGS)
 
 test: $(STAMP) lint  ## static checks, unit tests, ROS and simulator integration tests
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
@@ -71,7 +73,7 @@ peers:  ## scratch environments of the libraries that benches compare with
 	  test -x .venv-$$name/bin/python || { $(PYTHON) -m venv .venv-$$name && .venv-$$name/bin/python -m pip install --quiet -r $$pins; } || exit 1; done
 
 clean:  ## remove the demo's run and caches; keeps your own runs and the environment
-	rm -rf runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
+	rm -rf runs/demo runs/demo-grasping .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
 
 distclean: clean  ## remove the environments too
 	rm -rf .venv .venv-*

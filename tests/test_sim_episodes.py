@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from il_nodes.simulator.episodes import EpisodePlan
+from il_nodes.simulator.laps import LapRules
+from il_nodes.simulator.robot import JoinedCommands
 from models.errors import SimulationError
 from sim.driving.metrics import DrivingStatus
 
 
 def plan(**changes: object) -> EpisodePlan:
-    settings: dict[str, object] = {"seed": 2, "laps": 1, "max_episode_s": 5.0, "off_track_s": 0.1, "period_s": 0.05}
-    return EpisodePlan("drive", [7, 7], **{**settings, **changes})  # type: ignore[arg-type]
+    settings: dict[str, object] = {"seed": 2, "max_episode_s": 5.0, "ends_by_itself": True}
+    return EpisodePlan("drive", "track", [7, 7], **{**settings, **changes})  # type: ignore[arg-type]
 
 
 def test_one_track_twice_is_two_starts() -> None:
@@ -21,7 +23,7 @@ def test_one_track_twice_is_two_starts() -> None:
     assert first is not None
     assert second is not None
     assert (first.episode_id, second.episode_id) == ("drive-000-track-7", "drive-001-track-7")
-    assert first.track_seed == second.track_seed == 7
+    assert first.drawn_seed == second.drawn_seed == 7
     assert first.world_seed != second.world_seed
     other = plan(seed=3).next()
     assert other is not None
@@ -43,25 +45,39 @@ def test_a_reset_repeats_the_episode_under_another_name() -> None:
 
 def test_an_episode_ends_by_laps_or_by_time() -> None:
     """Would catch a limit that is ignored, and a limit of zero that ends an episode at once."""
-    assert plan().is_over(DrivingStatus(laps=1))
-    assert plan().is_over(DrivingStatus(elapsed_s=5.0))
-    assert not plan().is_over(DrivingStatus(elapsed_s=4.95))
-    assert not plan(laps=0).is_over(DrivingStatus(laps=3, elapsed_s=1.0))
-    assert not plan(max_episode_s=0.0).is_over(DrivingStatus(elapsed_s=1e6))
+    assert plan().is_over(5.0)
+    assert not plan().is_over(4.95)
+    assert not plan(max_episode_s=0.0).is_over(1e6)
+    assert LapRules(1, 0.1, 0.05).is_over(DrivingStatus(laps=1))
+    assert not LapRules(0, 0.1, 0.05).is_over(DrivingStatus(laps=3))
 
 
 def test_a_car_is_put_back_only_after_staying_off_the_road() -> None:
     """Would catch a recovery for one wheel over the edge, and one that never comes."""
-    episodes = plan()
-    episodes.next()
+    rules = LapRules(1, 0.1, 0.05)
     off, on = DrivingStatus(off_track=True), DrivingStatus()
-    assert [episodes.must_recover(s) for s in (off, on, off, off, off, off)] == [False, False, False, True, False, True]
+    assert [rules.must_recover(s) for s in (off, on, off, off, off, off)] == [False, False, False, True, False, True]
+    rules.must_recover(off)
+    rules.start()
+    assert not rules.must_recover(off), "what happened on the track before counts on this one"
 
 
 @pytest.mark.parametrize("seeds", [[], [-1]])
 def test_impossible_plans_are_refused(seeds: list[int]) -> None:
     """Would catch a run without episodes that looks like a success."""
-    with pytest.raises(SimulationError, match="track_seeds"):
-        EpisodePlan("x", seeds, seed=0, laps=1, max_episode_s=1.0, off_track_s=0.5, period_s=0.05)
+    with pytest.raises(SimulationError, match="scene_seeds"):
+        EpisodePlan("x", "scene", seeds, seed=0, max_episode_s=1.0, ends_by_itself=True)
     with pytest.raises(SimulationError, match="without an end"):
-        plan(laps=0, max_episode_s=0.0)
+        plan(ends_by_itself=False, max_episode_s=0.0)
+
+
+def test_a_command_is_whole_only_when_all_parts_answer_one_observation() -> None:
+    """Would catch an arm that moves on half a command, or on parts that belong to different pictures."""
+    joined = JoinedCommands(2)
+    assert joined.take(0, 10, (1.0, 2.0)) is None
+    assert joined.take(1, 9, (3.0,)) is None
+    assert joined.take(1, 10, (4.0,)) == (1.0, 2.0, 4.0)
+    assert joined.take(1, 10, (5.0,)) is None, "one part alone counts again"
+    joined.reset()
+    assert joined.take(0, 10, (1.0, 2.0)) is None, "a part of the episode before"
+    assert JoinedCommands(1).take(0, 7, (1.0,)) == (1.0,)

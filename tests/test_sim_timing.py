@@ -22,7 +22,7 @@ def test_the_watchdog_stops_after_its_timeout_and_not_before() -> None:
     """Would catch a car that brakes while it is commanded, or that drives on without a command."""
     commands = CommandInput((0.0, 0.0), timeout_s=0.125)
     assert commands.current(0.0) == (0.0, 0.0)
-    commands.receive(3.0, 0.5, 1.0)
+    commands.receive((3.0, 0.5), 1.0)
     assert commands.current(1.125) == (3.0, 0.5)
     assert commands.current(1.126) == (0.0, 0.0)
     assert commands.current(9.0) == (0.0, 0.0)
@@ -33,9 +33,9 @@ def test_the_watchdog_stops_after_its_timeout_and_not_before() -> None:
 def test_a_command_that_is_not_finite_counts_as_none(bad: float) -> None:
     """Would catch NaN that reaches the physics, or that feeds the watchdog."""
     commands = CommandInput((0.0, 0.0), timeout_s=0.1)
-    commands.receive(3.0, 0.0, 1.0)
-    commands.receive(bad, 0.0, 1.09)
-    commands.receive(3.0, bad, 1.09)
+    commands.receive((3.0, 0.0), 1.0)
+    commands.receive((bad, 0.0), 1.09)
+    commands.receive((3.0, bad), 1.09)
     assert commands.rejected == 2
     assert commands.current(1.05) == (3.0, 0.0)
     assert commands.current(1.11) == (0.0, 0.0)
@@ -44,7 +44,7 @@ def test_a_command_that_is_not_finite_counts_as_none(bad: float) -> None:
 def test_lock_step_has_no_watchdog() -> None:
     """Would catch wall time that changes what a lock-step run does."""
     commands = CommandInput((0.0, 0.0), timeout_s=None)
-    commands.receive(3.0, 0.0, 1.0)
+    commands.receive((3.0, 0.0), 1.0)
     assert commands.current(1e6) == (3.0, 0.0)
 
 

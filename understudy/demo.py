@@ -1,4 +1,4 @@
-"""The main job from end to end on the simulated car, in one workspace, on two cores and without a GPU.
+"""The main job from end to end on a simulated robot, in one workspace, on two cores and without a GPU.
 
 A stage whose inputs are what they were (settings, contract, parameters, code, the stages before it) is not repeated.
 """
@@ -7,76 +7,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from understudy.console import Console
-from understudy.report.inputs import Goals, Stage
-from understudy.stacks.drives import DriveSettings
+from understudy.demo_settings import DemoSettings, GraspDemoSettings
+from understudy.report.inputs import Stage
 from understudy.stacks.running import default_params_file
 from understudy.stages import Facts, Stages
 from understudy.workspace import Workspace, code_fingerprint, fingerprint
 
 if TYPE_CHECKING:
     from understudy.evaluation.goals import Verdict
+    from understudy.evaluation.grasps import GraspVerdict
 
-__all__ = ["DemoResult", "DemoSettings", "run_demo"]
-
-# Seeds from 1 are driven by the expert, those from 1001 by the policy: no track is in both.
-_HELD_OUT_TRACKS = (1001, 1002, 1003)
-
-
-@dataclass(frozen=True)
-class DemoSettings:
-    """What the demo does.
-
-    Attributes:
-        demonstrations: what the expert drives.
-        epochs: of training.
-        deployment: what the policy drives.
-        goals: what decides about success.
-        seed: of training.
-    """
-
-    demonstrations: DriveSettings = field(
-        default_factory=lambda: DriveSettings(
-            tracks=tuple(range(1, 13)),
-            prefix="demonstration",
-            laps=1,
-            max_episode_s=40.0,
-            disturbance_std_rad=0.08,
-            start_lateral_m=0.5,
-            start_heading_rad=0.1,
-            lock_step=True,
-        )
-    )
-    epochs: int = 25
-    deployment: DriveSettings = field(
-        default_factory=lambda: DriveSettings(tracks=_HELD_OUT_TRACKS, prefix="deployment", laps=1, max_episode_s=60.0)
-    )
-    goals: Goals = field(default_factory=Goals)
-    seed: int = 0
-
-    @classmethod
-    def quick(cls) -> DemoSettings:
-        """A smaller one for continuous integration: it still asks that the policy drives, not how well."""
-        full = cls()
-        demonstrations = asdict(full.demonstrations) | {"tracks": (1, 2, 3, 4), "max_episode_s": 25.0}
-        deployment = asdict(full.deployment) | {"tracks": _HELD_OUT_TRACKS[:1], "max_episode_s": 15.0}
-        return cls(
-            demonstrations=DriveSettings(**demonstrations),
-            epochs=8,
-            deployment=DriveSettings(**deployment),
-            goals=Goals(laps=0.0, off_track=2, policy_share=0.5, autonomy=0.0),
-        )
+__all__ = ["DemoResult", "DemoSettings", "GraspDemoSettings", "run_demo"]
 
 
 @dataclass(frozen=True)
 class DemoResult:
     """How it went: the verdict, where the report is, and seconds by stage (those of an earlier run where reused)."""
 
-    verdict: Verdict
+    verdict: Verdict | GraspVerdict
     report: Path
     seconds: Mapping[str, float]
     reused: tuple[str, ...]
@@ -122,7 +75,12 @@ class _Chain:
 
 
 def run_demo(
-    workspace: Workspace, console: Console, settings: DemoSettings, *, domain: int | None = None, command: str = ""
+    workspace: Workspace,
+    console: Console,
+    settings: DemoSettings | GraspDemoSettings,
+    *,
+    domain: int | None = None,
+    command: str = "",
 ) -> DemoResult:
     """Record, build, train, export, deploy, evaluate, report.
 
@@ -133,28 +91,18 @@ def run_demo(
         domain: ROS domain; None takes a free one.
         command: what the report names as the command that makes it again.
     """
-    from models.learners import BehavioralCloningConfig, SafetyConfig
-    from models.policies import PolicyConfig
-
-    stages = Stages(workspace, console, domain=domain)
-    params = default_params_file()
+    shown, driven, words = settings.demonstrations, settings.deployment, settings.words
+    stages = Stages(workspace, console, robot=shown.robot, domain=domain)
+    params = default_params_file(shown.robot)
     # The command line itself is left out: its words change more often than its work.
     code = code_fingerprint("models", "sim", "il_nodes")
     start = fingerprint(code, stages.contract().hash, stages.contract_file.read_text(), _text(params))
     chain = _Chain(workspace, console, start, 7)
-    learning = BehavioralCloningConfig(
-        # Four actions, 200 ms: a busy machine's late answers are bridged instead of handed to the expert.
-        PolicyConfig(chunk=4),
-        epochs=settings.epochs,
-        # One flagged frame in a hundred. Each costs the policy the gate's dwell of half a second.
-        safety=SafetyConfig(deployed_share=0.01, seed=settings.seed),
-        seed=settings.seed,
-    )
+    learning = settings.learning()
 
-    shown, driven = settings.demonstrations, settings.deployment
     chain.run(
         "record",
-        f"the expert drives {len(shown.tracks)} tracks over ROS 2, disturbed, and is recorded",
+        f"{words.shows.format(len(shown.drawn_seeds))} over ROS 2, disturbed, and is recorded",
         [workspace.recordings],
         lambda: stages.record(shown),
         asdict(shown),
@@ -170,7 +118,7 @@ def run_demo(
     chain.run("export", "both become one policy.onnx", [workspace.bundle], stages.export)
     chain.run(
         "deploy",
-        f"the policy drives {len(driven.tracks)} tracks it has never seen, in real time, behind the gate",
+        f"{words.acts.format(len(driven.drawn_seeds))} it has never seen, in real time, behind the gate",
         [workspace.deployment],
         lambda: stages.deploy(driven, workspace.bundle),
         asdict(driven),
@@ -179,10 +127,15 @@ def run_demo(
 
 
 def _judge(
-    workspace: Workspace, console: Console, stages: Stages, chain: _Chain, settings: DemoSettings, command: str
+    workspace: Workspace,
+    console: Console,
+    stages: Stages,
+    chain: _Chain,
+    settings: DemoSettings | GraspDemoSettings,
+    command: str,
 ) -> DemoResult:
     """Score and report; always anew, for both take seconds and goals may have changed."""
-    console.headline("6/7  the drives are scored")
+    console.headline(f"6/7  {settings.words.scored}")
     started = time.monotonic()
     verdict = stages.evaluate(settings.goals)
     chain.seconds["evaluate"] = time.monotonic() - started
@@ -190,7 +143,7 @@ def _judge(
     console.headline("7/7  a report is written")
     started = time.monotonic()
     times = tuple(Stage(name, seconds) for name, seconds in chain.seconds.items())
-    path = stages.report(verdict, "The simulated car learns to drive", command, times)
+    path = stages.report(verdict, settings.words.title, command, times)
     chain.seconds["report"] = time.monotonic() - started
     return DemoResult(verdict, path, chain.seconds, tuple(chain.reused))
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from models.errors import DatasetError, RecordingError, TrainingError, UnderstudyError
 from understudy.console import Console, counted
 from understudy.environment.ros_environment import shared_folder
-from understudy.stacks.drives import DriveSettings, drive, finished_episodes
+from understudy.stacks.drives import drive, finished_episodes
+from understudy.stacks.episode_settings import EpisodeSettings
 from understudy.stacks.options import SIMULATED, StackOptions
 from understudy.stacks.running import default_params_file, require_params_file
 from understudy.workspace import Workspace
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from models.contract import Contract
     from models.learners import BehavioralCloningConfig, EpochRecord
     from understudy.evaluation.goals import Verdict
-    from understudy.report import Goals, Stage
+    from understudy.evaluation.grasps import GraspVerdict
+    from understudy.evaluation.judging import AnyGoals
+    from understudy.report import Stage
 
 __all__ = ["Facts", "Stages", "default_contract", "write_driver"]
 
@@ -40,9 +43,9 @@ _OWN_RECORDINGS = "recordings"
 _DRIVER = "driver.json"
 
 
-def default_contract() -> Path:
-    """The simulated car's contract."""
-    return shared_folder() / "contracts" / "driving.yaml"
+def default_contract(robot: str = "driving") -> Path:
+    """A simulated robot's contract."""
+    return shared_folder() / "contracts" / f"{robot}.yaml"
 
 
 class Stages:
@@ -51,8 +54,9 @@ class Stages:
     Args:
         workspace: where everything lies.
         console: told about progress.
-        contract: the robot's contract; the simulated car's by default.
-        params_file: parameters of the nodes; the simulated car's by default.
+        contract: the robot's contract; the simulated robot's by default.
+        params_file: parameters of the nodes; the simulated robot's by default.
+        robot: which robot is simulated.
         domain: ROS domain; None takes a free one.
     """
 
@@ -63,13 +67,14 @@ class Stages:
         *,
         contract: Path | None = None,
         params_file: Path | None = None,
+        robot: str = "driving",
         domain: int | None = None,
     ) -> None:
         self.workspace = workspace
-        self.contract_file = contract or default_contract()
+        self.contract_file = contract or default_contract(robot)
         self._contract_was_given = contract is not None
         self._console = console
-        self._params_file = params_file
+        self._params_file = params_file or default_params_file(robot)
         self._domain = domain
 
     def contract(self) -> Contract:
@@ -81,15 +86,17 @@ class Stages:
     def require_drivable(self) -> None:
         """Refuse, before anything is made, a contract or parameters that nothing can be driven with."""
         self.contract().require_limits()
-        require_params_file(self._params_file or default_params_file())
+        require_params_file(self._params_file)
 
     def _uses_terminal(self, options: StackOptions) -> bool:
-        return options.uses_terminal(self._params_file or default_params_file())
+        return options.uses_terminal(self._params_file)
 
-    def record(self, settings: DriveSettings, options: StackOptions = SIMULATED) -> Facts:
+    def record(self, settings: EpisodeSettings, options: StackOptions = SIMULATED) -> Facts:
         """Let the expert drive; one bag an episode into the workspace's recordings."""
         self.require_drivable()
-        with self._console.progress("recording", len(settings.tracks), quiet=self._uses_terminal(options)) as progress:
+        with self._console.progress(
+            "recording", len(settings.drawn_seeds), quiet=self._uses_terminal(options)
+        ) as progress:
             bags = drive(
                 settings,
                 self.workspace.recordings,
@@ -104,9 +111,11 @@ class Stages:
         self._say_missing(settings, len(bags))
         return {"episodes": len(bags), "bags": [bag.name for bag in bags]}
 
-    def _say_missing(self, settings: DriveSettings, made: int) -> None:
-        if made < len(settings.tracks):  # a person may discard an episode, or quit
-            self._console.say(f"  {made} of {len(settings.tracks)} episodes kept; the rest discarded, or not driven")
+    def _say_missing(self, settings: EpisodeSettings, made: int) -> None:
+        if made < len(settings.drawn_seeds):  # a person may discard an episode, or quit
+            self._console.say(
+                f"  {made} of {len(settings.drawn_seeds)} episodes kept; the rest discarded, or not driven"
+            )
 
     def build(self, recordings: Path | None = None) -> Facts:
         """Make the dataset of the recordings; an earlier one is replaced once the new one is complete."""
@@ -250,7 +259,7 @@ class Stages:
 
     def deploy(
         self,
-        settings: DriveSettings,
+        settings: EpisodeSettings,
         bundle: Path,
         provider: str = "auto",
         unsafe_threshold: float | None = None,
@@ -272,7 +281,9 @@ class Stages:
         self.workspace.claim("deploy", [self.workspace.deployment])
         new = self.workspace.path / "deployment.new"
         _remove(new)
-        with self._console.progress("deploying", len(settings.tracks), quiet=self._uses_terminal(options)) as progress:
+        with self._console.progress(
+            "deploying", len(settings.drawn_seeds), quiet=self._uses_terminal(options)
+        ) as progress:
             drive(
                 settings,
                 new,
@@ -318,26 +329,25 @@ class Stages:
             return ""
         return f"these drives were made by another policy ({drove[:12]}) than {path} is now ({now[:12]})"
 
-    def evaluate(self, goals: Goals | None = None) -> Verdict:
+    def evaluate(self, goals: AnyGoals | None = None) -> Verdict | GraspVerdict:
         """Score the recorded deployment; writes ``evaluation/scores.json`` and the goals beside it.
 
         Args:
             goals: what the scores are held against; None takes those of the last evaluation.
         """
         from understudy.evaluation.evaluation import evaluate
-        from understudy.evaluation.goals import Verdict, read_goals, write_goals
+        from understudy.evaluation.judging import judge, keep_goals
 
         bags = self.require_deployment()
-        goals = read_goals(self.workspace.goals) if goals is None else goals
         with self._console.progress("scoring"):
-            verdict = Verdict(evaluate(bags), goals)
+            verdict = judge(evaluate(bags), goals, self.workspace.goals)
         self.workspace.claim("evaluate", [self.workspace.evaluation])
         self.workspace.evaluation.mkdir(exist_ok=True)
         (self.workspace.evaluation / "scores.json").write_text(verdict.evaluation.to_json())
-        write_goals(self.workspace.goals, goals)
+        keep_goals(self.workspace.goals, verdict.goals)
         return verdict
 
-    def report(self, verdict: Verdict, title: str, command: str, stages: tuple[Stage, ...] = ()) -> Path:
+    def report(self, verdict: Verdict | GraspVerdict, title: str, command: str, stages: tuple[Stage, ...] = ()) -> Path:
         """Write the page for people."""
         from understudy.report import write_report
         from understudy.report.collection import gather

@@ -1,89 +1,29 @@
-"""The simulated car's expert: ``/odom`` and the track's centre line in, the intended command out."""
+"""The simulated robot's expert: exact state in, the intended command out. Which robot's, a parameter says."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
-import numpy as np
-from geometry_msgs.msg import TwistStamped
-from nav_msgs.msg import Odometry, Path
-from std_msgs.msg import Header
-
-from il_nodes.ros.diagnostics import Status
 from il_nodes.ros.node import UnderstudyNode
-from il_nodes.ros.qos import LATCHED, RELIABLE
 from il_nodes.ros.run import run_node
-from il_nodes.ros.stamps import stamp_to_ns
-from il_nodes.simulator.expert_driver import ExpertDriver, yaw_from_quaternion
-from sim.driving.expert import ExpertConfig
+from il_nodes.simulator.robots import scripted_expert_of
 
 __all__ = ["ExpertNode", "main"]
 
 
 class ExpertNode(UnderstudyNode):
-    """Answers every ``/odom`` of the running episode with one ``/expert/cmd_vel`` of the same stamp."""
+    """Answers every tick of the running episode with one command of the same stamp on the expert's topics."""
 
     def __init__(self) -> None:
         super().__init__("expert")
-        default = ExpertConfig()
-        top_speed = self.parameter(
-            "top_speed_m_s", default.top_speed_m_s, "speed on a straight, m/s", minimum=0.5, maximum=30.0
-        )
-        lateral = self.parameter(
-            "lateral_acceleration_m_s2",
-            default.lateral_acceleration_m_s2,
-            "what bends are driven at, m/s^2; the tyres hold about 9",
-            minimum=0.5,
-            maximum=9.0,
-        )
-        slowest = min(default.slowest_m_s, top_speed)
-        self._config = replace(default, top_speed_m_s=top_speed, slowest_m_s=slowest, lateral_acceleration_m_s2=lateral)
+        self._expert = scripted_expert_of(self)
 
     def configure(self) -> None:
-        """Make the topics; nothing is known of any track yet."""
-        self._driver = ExpertDriver(self._config)
-        self._command = TwistStamped()
-        self._command.header.frame_id = "base_link"
-        self._publisher = self.advertise("/expert/cmd_vel", TwistStamped, RELIABLE)
-        # In this order: the executor serves what is ready in the order of creation, and a new episode and its path
-        # must be known before the first state in it is answered.
-        self.subscribe("/episode", Header, self._on_episode, LATCHED)
-        self.subscribe("/track/centerline", Path, self._on_path, LATCHED)
-        self.subscribe("/odom", Odometry, self._on_odometry, RELIABLE)
-        self.diagnostics.add("driving", self._status)
-
-    def _on_episode(self, header: Any) -> None:
-        self._driver.start_episode(header.frame_id, stamp_to_ns(header.stamp))
-
-    def _on_path(self, path: Any) -> None:
-        points = np.array([(pose.pose.position.x, pose.pose.position.y) for pose in path.poses])
-        self._driver.take_path(stamp_to_ns(path.header.stamp), points)
-
-    def _on_odometry(self, odometry: Any) -> None:
-        pose, twist = odometry.pose.pose, odometry.twist.twist
-        rotation = pose.orientation
-        command = self._driver.command(
-            stamp_to_ns(odometry.header.stamp),
-            pose.position.x,
-            pose.position.y,
-            yaw_from_quaternion(rotation.x, rotation.y, rotation.z, rotation.w),
-            twist.linear.x,
-        )
-        if command is None:
-            return
-        self._command.header.stamp = odometry.header.stamp
-        self._command.twist.linear.x, self._command.twist.angular.z = command
-        self._publisher.publish(self._command)
-
-    def _status(self) -> Status:
-        driver = self._driver
-        values = {"episode": driver.episode_id, "answered": driver.answered, "unanswered": driver.unanswered}
-        if driver.is_ready:
-            return Status("ok", "driving", values)
-        return Status("ok", "waiting for an episode and its centre line", values)
+        """Make the topics; nothing is known of any episode yet."""
+        self._expert = scripted_expert_of(self)
+        self._expert.open(self)
+        self.diagnostics.add("expert", self._expert.status)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The simulated car: physics and cameras on the topics that a real one would have.
+"""A simulated robot: physics and cameras on the topics that a real one would have. Which one, a parameter says.
 
 In real time a tick starts on a monotonic timer. In lock-step the next tick starts when the current one is answered, so
 that a run is as fast as the machine allows and always the same.
@@ -10,10 +10,10 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import TwistStamped
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
@@ -23,17 +23,15 @@ from il_nodes.ros.node import UnderstudyNode
 from il_nodes.ros.qos import RELIABLE
 from il_nodes.ros.run import run_node
 from il_nodes.ros.stamps import stamp_to_ns
-from il_nodes.simulator.driving_topics import DrivingTopics
 from il_nodes.simulator.episodes import EpisodePlan
+from il_nodes.simulator.robot import JoinedCommands
+from il_nodes.simulator.robots import robot_of
+from il_nodes.simulator.sim_topics import SimTopics
 from il_nodes.simulator.timing import CommandInput, LatencyMeter, LockStep, TickClock
 from models.errors import DeploymentError, SimulationError
-from sim.driving.cameras import CAMERAS
-from sim.driving.track import Track
-from sim.driving.world import CONTROL_HZ, DrivingConfig, DrivingWorld
 
 __all__ = ["SimNode", "main"]
 
-PERIOD_S = 1.0 / CONTROL_HZ
 #: Simulated pause between two episodes: longer than any contract's memory gap, so that memory is reset there too.
 PAUSE_TICKS = 20
 #: Wall-clock time the recorder gets to close a bag before the next episode starts.
@@ -43,18 +41,16 @@ Phase = Literal["waiting", "running", "closing", "done"]
 
 
 class SimNode(UnderstudyNode):
-    """Drives the episodes of a plan, one after the other, with whatever arrives on ``/cmd_vel``."""
+    """Runs the episodes of a plan, one after the other, with whatever arrives on the robot's command topics."""
 
     def __init__(self) -> None:
         super().__init__("sim")
         self._declare()
-        self._world_config()
 
     def configure(self) -> None:
         """A world, and everything anew: a node that is configured again starts with its first episode."""
         self._declare()
-        self._world = DrivingWorld(self._world_config(), 0)
-        self._ticks = TickClock(CONTROL_HZ)
+        self._ticks = TickClock(self._robot.control_hz)
         self._latency = LatencyMeter()
         self._phase: Phase = "waiting"
         self._since_s = time.monotonic()
@@ -64,10 +60,13 @@ class SimNode(UnderstudyNode):
         self._reset_wanted = False
         self._end_ns = 0
         self._reports: dict[str, Connections] = {}
-        self.subscribe("/cmd_vel", TwistStamped, self._on_command, RELIABLE)
+        self._joined = JoinedCommands(len(self._robot.channels))
+        for index, channel in enumerate(self._robot.channels):
+            self.subscribe(channel.topic, channel.message_class, partial(self._on_command, index), RELIABLE)
         self.subscribe("/recorder/ack", Header, self._on_recorded, RELIABLE)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
-        self._topics = DrivingTopics(self)
+        self._topics = SimTopics(self)
+        self._robot.open(self)
         self.create_service(Trigger, "/sim/reset", self._on_reset)
         self.diagnostics.add("simulation", self._status)
         self.steady_timer(0.05, self._supervise)
@@ -80,11 +79,13 @@ class SimNode(UnderstudyNode):
 
     def cleanup(self) -> None:
         """Close the world."""
-        self._world.close()
+        self._robot.close()
 
     def _declare(self) -> None:
         """Parameters, and what is made of them alone."""
         say = self.parameter
+        self._robot = robot = robot_of(self)
+        self._period_s = 1.0 / robot.control_hz
         self._lock_step = say("lock_step", False, "wait for the answer to every tick; the same run every time")
         self._factor = say(
             "real_time_factor", 1.0, "simulated seconds a second; 0: as fast as it goes", minimum=0.0, maximum=100.0
@@ -94,42 +95,25 @@ class SimNode(UnderstudyNode):
         self._wait_s = say("wait_timeout_s", 60.0, "and no longer than this", minimum=1.0, maximum=3600.0)
         self._exit_when_done = say("exit_when_done", False, "end the process after the last episode")
         self._plan = EpisodePlan(
-            say("episode_prefix", "drive", "how episode names start"),
-            say("track_seeds", [1], "one track, and one episode, for each"),
+            say("episode_prefix", robot.prefix, "how episode names start"),
+            robot.noun,
+            say(f"{robot.noun}_seeds", [1], f"one {robot.noun}, and one episode, for each"),
             seed=say("seed", 0, "of starts, colours and disturbances", minimum=0),
-            laps=say("laps", 1, "an episode ends after so many; 0: no limit", minimum=0),
-            max_episode_s=say("max_episode_s", 120.0, "and after so many simulated seconds; 0: no limit", minimum=0.0),
-            off_track_s=say("off_track_s", 0.5, "the car is put back after so long off the road", minimum=0.05),
-            period_s=PERIOD_S,
+            max_episode_s=say("max_episode_s", 120.0, "longest episode, simulated seconds; 0: no limit", minimum=0.0),
+            ends_by_itself=robot.ends_by_itself,
         )
-        recorder = "recorder" in self._wait_for
         step_timeout_s = say("lock_step_timeout_s", 10.0, "wall seconds that a tick may take", minimum=0.1)
-        self._lock = LockStep(PERIOD_S, recorder, step_timeout_s)
-        # Two ticks without a command and the car stops; monotonic, so a paused /clock cannot keep it driving.
-        timeout_s = None if self._lock_step else 2.0 * PERIOD_S / (self._factor or 1.0)
-        self._commands = CommandInput((0.0, 0.0), timeout_s)
-
-    def _world_config(self) -> DrivingConfig:
-        say = self.parameter
-        width = say("camera_width", 96, "pixels", minimum=16, maximum=1920)
-        height = say("camera_height", 64, "pixels", minimum=16, maximum=1080)
-        return DrivingConfig(
-            cameras=tuple(replace(camera, width=width, height=height) for camera in CAMERAS),
-            start_anywhere=say("start_anywhere", True, "start at a random place of the track"),
-            start_lateral_m=say("start_lateral_m", 0.0, "largest random offset of the start, m", minimum=0.0),
-            start_heading_rad=say("start_heading_rad", 0.0, "largest random turn of the start, rad", minimum=0.0),
-            disturbance_std_rad=say("disturbance_std_rad", 0.0, "noise on the executed steering, rad", minimum=0.0),
-            disturbance_time_s=say("disturbance_time_s", 0.5, "how long that noise remembers, s", minimum=0.01),
-            color_strength=say(
-                "color_strength", 0.0, "how far colours vary between episodes", minimum=0.0, maximum=1.0
-            ),
-        )
+        answer = " or ".join(channel.topic for channel in robot.channels)
+        self._lock = LockStep(self._period_s, "recorder" in self._wait_for, step_timeout_s, answer)
+        # Two ticks without a command and the robot stops; monotonic, so a paused /clock cannot keep it moving.
+        timeout_s = None if self._lock_step else 2.0 * self._period_s / (self._factor or 1.0)
+        self._commands = CommandInput(robot.stop, timeout_s)
 
     def _start_timers(self) -> None:
         """Ticks and, in between, the clock; both on the monotonic clock, whose timers do not drift."""
-        wall_s = PERIOD_S / self._factor if self._factor else 0.0
+        wall_s = self._period_s / self._factor if self._factor else 0.0
         self.steady_timer(wall_s, self._on_timer)
-        if self._clock_hz > CONTROL_HZ and self._factor:
+        if self._clock_hz > self._robot.control_hz and self._factor:
             self.steady_timer(1.0 / (self._clock_hz * self._factor), self._publish_time)
 
     # -- phases ---------------------------------------------------------------------------------------------------
@@ -171,11 +155,11 @@ class SimNode(UnderstudyNode):
         episode = self._plan.again() if again else self._plan.next()
         if episode is None:
             self._phase = "done"
-            self.get_logger().info("all episodes are driven")
+            self.get_logger().info("all episodes are done")
             if self._exit_when_done:
                 self.request_exit()
             return
-        self._world.reset(episode.world_seed, track=Track.from_seed(episode.track_seed))
+        self._robot.start(episode.drawn_seed, episode.world_seed)
         if self._ticks.index >= 0:
             self._ticks.advance(PAUSE_TICKS)
         self._phase = "running"
@@ -185,16 +169,18 @@ class SimNode(UnderstudyNode):
             self._advance()
 
     def _announce(self, episode_id: str) -> None:
-        """The car was put somewhere: memory, tracks and commands start anew there."""
+        """The robot was put somewhere: memory, scene and commands start anew there. What it is in goes out first."""
         self._must_place = True
         self._commands.reset()
-        self._topics.publish_start(self._ticks.before_next_ns, episode_id, self._world.track)
+        self._joined.reset()
+        stamp_ns = self._ticks.before_next_ns
+        self._topics.publish_episode(stamp_ns, episode_id, self._robot.publish_scene(stamp_ns))
         self._lock.start_episode(self._ticks.at(self._ticks.index + 1))
 
     def _end_episode(self) -> None:
         self._end_ns = self._ticks.before_next_ns
         self._phase, self._since_s = "closing", time.monotonic()
-        self._topics.publish_end(self._end_ns)
+        self._topics.publish_episode(self._end_ns, "")
         if "recorder" not in self._wait_for:
             self._after_closing()
 
@@ -208,7 +194,7 @@ class SimNode(UnderstudyNode):
         if self._phase != "running":
             return
         now_s = time.monotonic()
-        if self._factor and not self._must_place and now_s - self._tick_s > 1.5 * PERIOD_S / self._factor:
+        if self._factor and not self._must_place and now_s - self._tick_s > 1.5 * self._period_s / self._factor:
             self._overruns += 1
         self._advance()
 
@@ -217,41 +203,39 @@ class SimNode(UnderstudyNode):
         return (
             self._ticks.index >= 0
             and not self._must_place
-            and (self._reset_wanted or self._plan.is_over(self._world.status))
+            and (self._reset_wanted or self._robot.is_done or self._plan.is_over(self._robot.elapsed_s))
         )
 
     def _advance(self) -> None:
-        """One tick: drive with the newest command, then show where that led."""
+        """One tick: move with the newest command, then show where that led."""
         if self._is_ending:
             self._end_episode()
             return
         episode = self._plan.current
-        if not self._must_place and episode is not None and self._plan.must_recover(self._world.status):
-            self._world.recover()
+        if not self._must_place and episode is not None and self._robot.recover():
             self._announce(episode.episode_id)
         if not self._must_place:
-            self._world.step(*self._commands.current(time.monotonic()))
+            self._robot.step(self._commands.current(time.monotonic()))
         self._must_place = False
         self._publish_tick(self._ticks.advance())
 
     def _publish_tick(self, stamp_ns: int) -> None:
-        topics = self._topics
-        topics.publish_clock(stamp_ns)
-        topics.publish_odometry(stamp_ns, self._world)
+        robot = self._robot
+        self._topics.publish_clock(stamp_ns)
         self._lock.published(stamp_ns, time.monotonic())
-        topics.publish_front(stamp_ns, self._world)
+        robot.publish_sensors(stamp_ns)
         self._tick_s = time.monotonic()
         self._latency.published(stamp_ns, self._tick_s)
-        topics.publish_sides(stamp_ns, self._world)
-        episode = self._plan.current
-        extra: dict[str, object] = {"track": f"track-{episode.track_seed}" if episode else ""}
-        extra["disturbance_rad"] = self._world.state.disturbance_rad
+        robot.publish_rest(stamp_ns)
+        extra: dict[str, object] = {}
         age_ms = self._latency.take_age_ms()
         if not self._lock_step:
             extra["command_timeouts"] = self._commands.timeouts
             if age_ms is not None:
                 extra["command_age_ms"] = age_ms
-        topics.publish_status(stamp_ns, self._world.status, extra)
+        status = robot.status()
+        status = replace(status, values={**status.values, **extra})
+        self._topics.publish_status(stamp_ns, robot.name, status, robot.hardware)
 
     def _publish_time(self) -> None:
         """Simulated time between two ticks; never beyond the next one."""
@@ -262,15 +246,16 @@ class SimNode(UnderstudyNode):
 
     # -- messages -------------------------------------------------------------------------------------------------
 
-    def _on_command(self, message: Any) -> None:
+    def _on_command(self, channel: int, message: Any) -> None:
         now_s = time.monotonic()
         stamp_ns = stamp_to_ns(message.header.stamp)
         if self._phase != "running":
             return
-        if self._lock_step and not self._lock.command(stamp_ns):
+        command = self._joined.take(channel, stamp_ns, self._robot.channels[channel].read(message))
+        if command is None or (self._lock_step and not self._lock.command(stamp_ns)):
             return
         self._latency.answered(stamp_ns, now_s)
-        self._commands.receive(message.twist.linear.x, message.twist.angular.z, now_s)
+        self._commands.receive(command, now_s)
         self._advance_in_step()
 
     def _on_recorded(self, header: Any) -> None:

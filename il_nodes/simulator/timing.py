@@ -47,11 +47,11 @@ class CommandInput:
     """The newest command, and a watchdog that replaces it by the stop command (FAULTS 18).
 
     Args:
-        stop: speed (m/s) and yaw rate (rad/s) of the stop command.
+        stop: the command that is always safe, SI units.
         timeout_s: on the monotonic clock; ``None`` for no watchdog (lock-step, where wall time must change nothing).
     """
 
-    def __init__(self, stop: tuple[float, float], timeout_s: float | None) -> None:
+    def __init__(self, stop: tuple[float, ...], timeout_s: float | None) -> None:
         self._stop = stop
         self._timeout_s = timeout_s
         self._command = stop
@@ -63,15 +63,15 @@ class CommandInput:
         """Stand still until the next command: a new episode."""
         self._command, self._heard_s = self._stop, None
 
-    def receive(self, speed_m_s: float, yaw_rate_rad_s: float, now_s: float) -> None:
-        """Take a command; one that is not finite is as good as none."""
-        if not (math.isfinite(speed_m_s) and math.isfinite(yaw_rate_rad_s)):
+    def receive(self, command: tuple[float, ...], now_s: float) -> None:
+        """Take a command of the stop command's size; one that is not finite is as good as none."""
+        if len(command) != len(self._stop) or not all(map(math.isfinite, command)):
             self.rejected += 1
             return
-        self._command, self._heard_s = (speed_m_s, yaw_rate_rad_s), now_s
+        self._command, self._heard_s = command, now_s
 
-    def current(self, now_s: float) -> tuple[float, float]:
-        """What the car does now: the newest command, or the stop command once it is too old."""
+    def current(self, now_s: float) -> tuple[float, ...]:
+        """What the robot does now: the newest command, or the stop command once it is too old."""
         if self._timeout_s is not None and self._heard_s is not None and now_s - self._heard_s > self._timeout_s:
             self.timeouts += 1
             self.reset()
@@ -86,7 +86,7 @@ class LatencyMeter:
         self._age_ms: float | None = None
 
     def published(self, stamp_ns: int, now_s: float) -> None:
-        """The front image of this stamp left now."""
+        """The image of this stamp, which starts a tick, left now."""
         self._published_s[stamp_ns] = now_s
         while len(self._published_s) > 64:  # a few seconds: an answer later than that is no answer
             self._published_s.popitem(last=False)
@@ -110,9 +110,11 @@ class LockStep:
         period_s: of a tick.
         recorder: whether a recorder takes part, which must not fall more than four ticks behind.
         timeout_s: wall-clock seconds without progress after which the run has failed.
+        answer: the topics that a tick is answered on, for messages.
     """
 
-    def __init__(self, period_s: float, recorder: bool, timeout_s: float = 10.0) -> None:
+    def __init__(self, period_s: float, recorder: bool, timeout_s: float = 10.0, answer: str = "/cmd_vel") -> None:
+        self._answer = answer
         self._slack_ns = round((RECORDER_SLACK_TICKS + 0.5) * period_s * 1e9)
         self._recorder = recorder
         self._timeout_s = timeout_s
@@ -153,7 +155,7 @@ class LockStep:
         """Who has kept everybody waiting for longer than the timeout; empty when all is well."""
         if now_s - self._since_s <= self._timeout_s:
             return []
-        blamed = [] if self._answered else ["no /cmd_vel for this tick (expert, policy or gate)"]
+        blamed = [] if self._answered else [f"no {self._answer} for this tick (expert, policy or gate)"]
         if self._recorder and not self._is_recorded(self._slack_ns):
             behind_s = (self._tick_ns - self._recorded_ns) * 1e-9 if self._recorded_ns else None
             blamed.append("no /recorder/ack" + ("" if behind_s is None else f" for {behind_s:.2f} s of simulated time"))

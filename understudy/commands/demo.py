@@ -1,4 +1,4 @@
-"""``understudy demo``: the main job from end to end on the simulated car."""
+"""``understudy demo``: the main job from end to end on a simulated robot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from understudy.commands.options import DomainOption
+from understudy.commands.options import DomainOption, Robot, RobotOption
 from understudy.console import Console
 
 __all__ = ["add_to"]
@@ -15,30 +15,39 @@ __all__ = ["add_to"]
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("demo", short_help="The whole job on the simulated car, from recording to report.")(demo)
+    app.command("demo", short_help="The whole job on a simulated robot, from recording to report.")(demo)
 
 
 def demo(
     context: typer.Context,
-    workspace: Annotated[Path, typer.Option("--workspace", "-w", help="Folder of the run.")] = Path("runs/demo"),
+    robot: RobotOption = Robot.DRIVING,
+    workspace: Annotated[
+        Path | None,
+        typer.Option(
+            "--workspace", "-w", help="Folder of the run.", show_default="runs/demo; runs/demo-grasping for the arm"
+        ),
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of reusing what is up to date.")] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="Fewer tracks and epochs, lower goals: a test that everything works.")
     ] = False,
     domain: DomainOption = None,
 ) -> int:
-    """Do the whole job on the simulated car: record, train, export, deploy behind the safety gate, score, report.
+    """Do the whole job on a simulated robot: record, train, export, deploy behind the safety gate, score, report.
 
     Takes up to five minutes on two cores without a GPU. A second run reuses what is up to date. The last line on
     stdout is one JSON object. Exits with 0 when every goal is met, with 1 otherwise; the report is written either way.
     """
-    from understudy.demo import DemoSettings, run_demo
+    from understudy.demo import DemoSettings, GraspDemoSettings, run_demo
     from understudy.workspace import Workspace
 
     console: Console = context.obj
+    kind = GraspDemoSettings if robot is Robot.GRASPING else DemoSettings
+    named = "" if robot is Robot.DRIVING else f"--robot {robot.value}"
+    workspace = workspace or Path("runs/demo" + (f"-{robot.value}" if named else ""))
     place = Workspace(workspace)
-    settings = DemoSettings.quick() if quick else DemoSettings()
-    words = ["understudy demo", "--quick" if quick else "", f"--workspace {workspace}"]
+    settings = kind.quick() if quick else kind()
+    words = ["understudy demo", named, "--quick" if quick else "", f"--workspace {workspace}"]
     with place.locked():
         if fresh:
             place.start_over()

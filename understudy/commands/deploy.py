@@ -21,6 +21,8 @@ from understudy.commands.options import (
     ExpertOption,
     LabelOption,
     ParamsOption,
+    Robot,
+    RobotOption,
     SimOption,
     WorkspaceOption,
     refuse_given,
@@ -31,7 +33,8 @@ from understudy.commands.options import (
 from understudy.console import Console, counted
 
 if TYPE_CHECKING:
-    from understudy.stacks.drives import DriveSettings
+    from understudy.evaluation.judging import AnyGoals
+    from understudy.stacks.episode_settings import EpisodeSettings
     from understudy.stages import Stages
     from understudy.workspace import Workspace
 
@@ -43,8 +46,11 @@ BundleOption = Annotated[
 TracksOption = Annotated[
     str,
     typer.Option(
+        "--tracks",
+        "--scenes",
         callback=require_seeds,
-        help="Track seeds, one episode for each. Training used 1 to 12 unless told otherwise.",
+        help="Seeds of the tracks, or of the arm's scenes, one episode for each. Training used 1 to 12 unless told "
+        "otherwise.",
     ),
 ]
 LapsOption = Annotated[int, typer.Option(min=0, help="Laps an episode; 0 for no limit.")]
@@ -93,6 +99,7 @@ def deploy(
     context: typer.Context,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     bundle: BundleOption = None,
+    robot: RobotOption = Robot.DRIVING,
     tracks: TracksOption = "1001",
     laps: LapsOption = 1,
     max_episode_s: LongestOption = 60.0,
@@ -127,14 +134,14 @@ def deploy(
         from understudy.stacks.robot_runs import RobotRun
 
         refuse_given(context, _SIMULATED, "a robot is not simulated")
-        robot = require_contract_of_robot(context, contract)
-        run = RobotRun(place, console, robot, params_file, domain, options)
+        own = require_contract_of_robot(context, contract)
+        run = RobotRun(place, console, own, params_file, domain, options)
         run.check()
         with place.locked():
             result = run.deploy(policy, provider.value, unsafe_threshold)
     else:
-        stages = _stages(place, console, contract, params_file, domain)
-        settings = _settings(tracks, laps, max_episode_s, real_time_factor, lock_step)
+        stages = _stages(place, console, robot, contract, params_file, domain)
+        settings = _settings(context, robot, tracks, laps, max_episode_s, real_time_factor, lock_step)
         stages.require_policy(policy)
         options.nodes("deploy", contract=stages.contract_file)
         with place.locked():
@@ -151,6 +158,7 @@ def evaluate(
     context: typer.Context,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     bundle: BundleOption = None,
+    robot: RobotOption = Robot.DRIVING,
     tracks: TracksOption = "1001-1003",
     laps: LapsOption = 1,
     max_episode_s: LongestOption = 60.0,
@@ -169,6 +177,9 @@ def evaluate(
     goal_autonomy: Annotated[
         float, typer.Option(min=0, max=1, help="Goal: DAVE-2 autonomy, 1 - 6 s x interventions / time, at least.")
     ] = 0.98,
+    goal_success: Annotated[
+        float, typer.Option(min=0, max=1, help="Goal of grasps: share of scenes whose target is held up, at least.")
+    ] = 0.5,
     contract: ContractOption = None,
     params_file: ParamsOption = None,
     domain: DomainOption = None,
@@ -177,14 +188,20 @@ def evaluate(
 
     Exits with 0 when every goal is met, with 1 otherwise. The age of commands is shown and decides nothing.
     """
+    from understudy.evaluation.grasps import GraspGoals
     from understudy.report.inputs import Goals
     from understudy.workspace import Workspace
 
     console: Console = context.obj
     place = Workspace(workspace, create=False)
-    stages = _stages(place, console, contract, params_file, domain)
-    settings = _settings(tracks, laps, max_episode_s, real_time_factor, lock_step)
-    goals = Goals(goal_laps, goal_off_track, goal_policy_share, goal_autonomy)
+    stages = _stages(place, console, robot, contract, params_file, domain)
+    settings = _settings(context, robot, tracks, laps, max_episode_s, real_time_factor, lock_step)
+    goals: AnyGoals = Goals(goal_laps, goal_off_track, goal_policy_share, goal_autonomy)
+    if robot is Robot.GRASPING:
+        refuse_given(context, ("goal_laps", "goal_off_track", "goal_autonomy"), "an arm drives nowhere")
+        goals = GraspGoals(goal_success, goal_policy_share)
+    else:
+        refuse_given(context, ("goal_success",), "a car grasps nothing")
     if drive:
         policy = _bundle(place, bundle)
         stages.require_policy(policy)
@@ -202,9 +219,9 @@ def evaluate(
 
 
 # What decides about a simulated drive.
-_SIMULATED = ("tracks", "laps", "max_episode_s", "real_time_factor", "lock_step")
+_SIMULATED = ("robot", "tracks", "laps", "max_episode_s", "real_time_factor", "lock_step")
 # What decides about a drive, and about nothing when none takes place.
-_DRIVING = (*_SIMULATED, "provider", "unsafe_threshold", "contract", "params_file", "domain")
+_DRIVING = (*_SIMULATED[1:], "provider", "unsafe_threshold", "contract", "params_file", "domain")
 
 
 def _require_driver(stages: Stages, place: Workspace, bundle: Path | None) -> None:
@@ -230,18 +247,42 @@ def _bundle(place: Workspace, bundle: Path | None) -> Path:
 
 
 def _stages(
-    place: Workspace, console: Console, contract: Path | None, params_file: Path | None, domain: int | None
+    place: Workspace,
+    console: Console,
+    robot: Robot,
+    contract: Path | None,
+    params_file: Path | None,
+    domain: int | None,
 ) -> Stages:
     from understudy.stages import Stages
 
-    return Stages(place, console, contract=contract, params_file=params_file, domain=domain)
+    return Stages(place, console, contract=contract, params_file=params_file, robot=robot.value, domain=domain)
 
 
-def _settings(tracks: str, laps: int, max_episode_s: float, factor: float, lock_step: bool) -> DriveSettings:
+def _settings(
+    context: typer.Context,
+    robot: Robot,
+    tracks: str,
+    laps: int,
+    max_episode_s: float,
+    factor: float,
+    lock_step: bool,
+) -> EpisodeSettings:
     from understudy.stacks.drives import DriveSettings, parse_seeds
+    from understudy.stacks.grasps import GraspSettings
 
+    seeds = parse_seeds(tracks)
+    if robot is Robot.GRASPING:
+        refuse_given(context, ("laps",), "an arm drives nowhere")
+        return GraspSettings(
+            scenes=seeds,
+            prefix="deployment",
+            max_episode_s=max_episode_s,
+            lock_step=lock_step,
+            real_time_factor=factor,
+        )
     return DriveSettings(
-        tracks=parse_seeds(tracks),
+        tracks=seeds,
         prefix="deployment",
         laps=laps,
         max_episode_s=max_episode_s,

@@ -28,7 +28,9 @@ __all__ = [
     "NetworkOption",
     "NoiseOption",
     "ParamsOption",
+    "Robot",
     "RobotDomainOption",
+    "RobotOption",
     "SecondsOption",
     "SimOption",
     "WorkspaceOption",
@@ -46,6 +48,13 @@ class Expert(StrEnum):
     SCRIPTED = "scripted"
     TELEOP = "teleop"
     EXTERNAL = "external"
+
+
+class Robot(StrEnum):
+    """Which robot is simulated."""
+
+    DRIVING = "driving"
+    GRASPING = "grasping"
 
 
 class Device(StrEnum):
@@ -120,9 +129,14 @@ WorkspaceOption = Annotated[
     Path,
     typer.Option("--workspace", "-w", help="Folder of the run: recordings, dataset, checkpoint, policy.onnx, report."),
 ]
+RobotOption = Annotated[
+    Robot, typer.Option(help="The simulated robot: the car on a track, or the arm over a cluttered table.")
+]
 ContractOption = Annotated[
     Path | None,
-    typer.Option("--contract", help="Robot contract (YAML); the simulated car's contracts/driving.yaml by default."),
+    typer.Option(
+        "--contract", help="Robot contract (YAML); the simulated robot's, contracts/driving.yaml, by default."
+    ),
 ]
 DomainOption = Annotated[
     int | None,

@@ -1,4 +1,4 @@
-"""``understudy record``: the expert drives the simulated car, and every episode becomes a bag."""
+"""``understudy record``: the expert moves the simulated robot, and every episode becomes a bag."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from understudy.commands.options import (
     LabelOption,
     NoiseOption,
     ParamsOption,
+    Robot,
+    RobotOption,
     SimOption,
     WorkspaceOption,
     refuse_given,
@@ -29,14 +31,18 @@ from understudy.console import Console, counted
 
 if TYPE_CHECKING:
     from understudy.stacks.drives import DriveSettings
+    from understudy.stacks.episode_settings import EpisodeSettings
+    from understudy.stacks.grasps import GraspSettings
     from understudy.workspace import Workspace
 
 __all__ = ["add_to"]
 
 # What decides about a simulated drive.
-_SIMULATED = ("tracks", "laps", "max_episode_s", "disturbance_rad", "seed", "real_time_factor")
+_SIMULATED = ("robot", "tracks", "laps", "max_episode_s", "disturbance_rad", "seed", "real_time_factor")
 # With 0.1 rad the expert still stays on the road of 100 tracks out of 100 (bench/results/sim.json).
 _DISTURBANCE_RAD = 0.08
+# Options that only a car knows.
+_OF_A_CAR = ("laps", "disturbance_rad")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,8 +53,15 @@ def add_to(app: typer.Typer) -> None:
 def record(
     context: typer.Context,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    robot: RobotOption = Robot.DRIVING,
     tracks: Annotated[
-        str, typer.Option(callback=require_seeds, help="Track seeds, one episode for each: numbers and ranges.")
+        str,
+        typer.Option(
+            "--tracks",
+            "--scenes",
+            callback=require_seeds,
+            help="Seeds of the tracks, or of the arm's scenes, one episode for each: numbers and ranges.",
+        ),
     ] = "1-12",
     laps: Annotated[int, typer.Option(min=0, help="Laps an episode; 0 for no limit.")] = 1,
     max_episode_s: Annotated[
@@ -88,7 +101,7 @@ def record(
 ) -> int:
     """Record demonstrations over ROS 2, one bag (MCAP) an episode.
 
-    The scripted expert, or a person, drives the simulated car; twelve episodes take about a minute. With --no-sim
+    The scripted expert, or a person, moves the simulated robot; twelve drives take about a minute. With --no-sim
     --contract FILE your own robot is recorded, until Ctrl-C. Watch the bags with "understudy episodes list", in
     Foxglove, or "ros2 bag play".
     """
@@ -104,14 +117,20 @@ def record(
         by_program = expert in (Expert.AUTO, Expert.SCRIPTED)
         if disturbance_rad is None:
             disturbance_rad = _DISTURBANCE_RAD if by_program and noise is None else 0.0
-        settings = _settings(tracks, seed, laps, max_episode_s, disturbance_rad, real_time_factor, by_program)
-        stages = Stages(place, console, contract=contract, params_file=params_file, domain=domain)
+        settings: EpisodeSettings
+        if robot is Robot.GRASPING:
+            refuse_given(context, _OF_A_CAR, "an arm drives nowhere")
+            undisturbed = not by_program or noise is not None
+            settings = _grasps(tracks, seed, max_episode_s, real_time_factor, by_program, undisturbed=undisturbed)
+        else:
+            settings = _settings(tracks, seed, laps, max_episode_s, disturbance_rad, real_time_factor, by_program)
+        stages = Stages(place, console, contract=contract, params_file=params_file, robot=robot.value, domain=domain)
         stages.require_drivable()
         options.nodes("collect", contract=stages.contract_file)
     else:
         refuse_given(context, _SIMULATED, "a robot is not simulated")
-        robot = require_contract_of_robot(context, contract)
-        run = RobotRun(place, console, robot, params_file, domain, options)
+        own = require_contract_of_robot(context, contract)
+        run = RobotRun(place, console, own, params_file, domain, options)
         run.check()
     with place.locked():
         present = finished_episodes(place.recordings)
@@ -152,6 +171,24 @@ def _settings(
         laps=laps,
         max_episode_s=max_episode_s,
         disturbance_std_rad=disturbance_rad,
+        lock_step=factor is None and by_program,
+        real_time_factor=factor or 1.0,
+    )
+
+
+def _grasps(
+    scenes: str, seed: int, max_episode_s: float, factor: float | None, by_program: bool, *, undisturbed: bool
+) -> GraspSettings:
+    from understudy.stacks.drives import parse_seeds
+    from understudy.stacks.grasps import DISTURBANCE_M_S, DISTURBANCE_RAD_S, GraspSettings
+
+    return GraspSettings(
+        scenes=parse_seeds(scenes),
+        prefix=f"demonstration-{seed}",
+        seed=seed,
+        max_episode_s=max_episode_s,
+        disturbance_std_m_s=0.0 if undisturbed else DISTURBANCE_M_S,
+        disturbance_std_rad_s=0.0 if undisturbed else DISTURBANCE_RAD_S,
         lock_step=factor is None and by_program,
         real_time_factor=factor or 1.0,
     )

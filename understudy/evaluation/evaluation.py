@@ -58,12 +58,13 @@ def evaluate_traces(traces: Sequence[Trace]) -> Evaluation:
 
 
 def track_names(traces: Sequence[Trace]) -> tuple[str, ...]:
-    """A name for each trace's track: what the simulator calls it, else a letter for each different centreline."""
+    """A name for each trace's track or scene: what the simulator calls it, else a letter a centreline."""
     letters: dict[str, str] = {}
     names = []
     for trace in traces:
-        if "track" in trace.labels:
-            names.append(trace.labels["track"])
+        told = trace.labels.get("track") or trace.labels.get("scene")
+        if told:
+            names.append(told)
         elif trace.track is None:
             names.append("unknown track")
         else:

@@ -15,9 +15,10 @@ from typing import Any
 
 from models.contract import Contract
 from understudy.evaluation.goals import Verdict
+from understudy.evaluation.grasps import GraspVerdict
 from understudy.evaluation.trace_reader import read_trace
 from understudy.evaluation.traces import Trace
-from understudy.report.inputs import ReportInputs, SafetyScore, Stage, TrainingHistory
+from understudy.report.inputs import Goals, ReportInputs, SafetyScore, Stage, TrainingHistory
 from understudy.stacks.drives import finished_episodes
 from understudy.workspace import Workspace
 
@@ -30,7 +31,7 @@ _LIBRARIES = ("numpy", "torch", "onnxruntime-gpu", "ros-jazzy-rclpy", "ros-jazzy
 def gather(
     workspace: Workspace,
     contract: Contract,
-    verdict: Verdict,
+    verdict: Verdict | GraspVerdict,
     *,
     title: str,
     command: str,
@@ -48,20 +49,23 @@ def gather(
     """
     demonstrations = [read_trace(bag) for bag in finished_episodes(workspace.recordings)]
     learner = _learner(_read_json(workspace.checkpoint / "checkpoint.json"))
-    shown, driven = _track_seeds(demonstrations), _track_seeds(verdict.evaluation.traces)
+    grasps = verdict if isinstance(verdict, GraspVerdict) else None
+    noun = "scene" if grasps else "track"
+    shown, driven = _track_seeds(demonstrations, noun), _track_seeds(verdict.evaluation.traces, noun)
     training = _read_json(workspace.checkpoint / "training_report.json")
     return ReportInputs(
         title=title,
         evaluation=verdict.evaluation,
         demonstrations=demonstrations,
-        goals=verdict.goals,
+        goals=verdict.goals if isinstance(verdict, Verdict) else Goals(),
         training=_history(_read_json(workspace.checkpoint / "learning_curve.json")),
         safety=_safety(training.get("safety") if isinstance(training, dict) else None),
-        facts={"Seeds": _seeds(shown, driven, learner), **_facts(workspace, contract)},
+        facts={"Seeds": _seeds(shown, driven, learner, noun), **_facts(workspace, contract)},
         stages=stages or _remembered_stages(workspace),
         command=command,
-        chain=_chain(shown, driven, learner),
+        chain=() if grasps else _chain(shown, driven, learner),
         camera=_front_camera(contract),
+        grasps=grasps,
     )
 
 
@@ -116,9 +120,9 @@ def _learner(checkpoint: Any) -> Mapping[str, Any]:
         return {}
 
 
-def _track_seeds(traces: Sequence[Trace]) -> str:
-    """Seeds of the simulator's tracks as the commands take them, such as ``1-12,20``; empty unless all are known."""
-    found = [re.fullmatch(r"track-(\d+)", trace.labels.get("track", "")) for trace in traces]
+def _track_seeds(traces: Sequence[Trace], noun: str = "track") -> str:
+    """Seeds of tracks, or of scenes, as the commands take them, such as ``1-12,20``; empty unless known."""
+    found = [re.fullmatch(rf"{noun}-(\d+)", trace.labels.get(noun, "")) for trace in traces]
     seeds = sorted({int(match[1]) for match in found if match})
     if not seeds or None in found:
         return ""
@@ -131,11 +135,11 @@ def _track_seeds(traces: Sequence[Trace]) -> str:
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
 
 
-def _seeds(shown: str, driven: str, learner: Mapping[str, Any]) -> Mapping[str, object]:
+def _seeds(shown: str, driven: str, learner: Mapping[str, Any], noun: str = "track") -> Mapping[str, object]:
     safety = learner.get("safety")
     seeds = {
-        "tracks demonstrated": shown,
-        "tracks driven": driven,
+        f"{noun}s demonstrated": shown,
+        f"{noun}s {'driven' if noun == 'track' else 'deployed'}": driven,
         "training": learner.get("seed", ""),
         "safety classifier": safety.get("seed", "") if isinstance(safety, dict) else "",
     }

@@ -14,7 +14,7 @@ from understudy.evaluation.traces import POLICY, Commands, Trace, newest_at
 from understudy.report.instruments import Moment, draw_moment
 from understudy.report.road_view import RoadCamera
 
-__all__ = ["Film", "choose_span", "make_film"]
+__all__ = ["FRAMES_PER_S", "Film", "choose_span", "encode_film", "make_film"]
 
 FRAMES_PER_S = 10
 SECONDS = 12.0
@@ -89,15 +89,21 @@ def make_film(trace: Trace, camera: RoadCamera | None = None, seconds: float = S
     driver = trace.driver_at(stamps[picks])
     changes = np.flatnonzero(np.diff(driver))
     telling = int(changes[0]) + 1 if len(changes) else len(frames) // 2
+    start_s, end_s = (float(stamps[pick] - trace.start_ns) / 1e9 for pick in (picks[0], picks[-1]))
+    return encode_film(frames, telling, trace.episode_id, start_s, end_s)
+
+
+def encode_film(frames: Sequence[Image.Image], telling: int, episode_id: str, start_s: float, end_s: float) -> Film:
+    """The film of these frames, of which ``telling`` is the still."""
     return Film(
         data=_encode(frames),
         still=_encode_still(frames[telling]),
         width=frames[0].width,
         height=frames[0].height,
         frames=len(frames),
-        episode_id=trace.episode_id,
-        start_s=float(stamps[picks[0]] - trace.start_ns) / 1e9,
-        end_s=float(stamps[picks[-1]] - trace.start_ns) / 1e9,
+        episode_id=episode_id,
+        start_s=start_s,
+        end_s=end_s,
     )
 
 

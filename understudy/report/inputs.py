@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from understudy.evaluation.grasps import GraspVerdict
 from understudy.evaluation.scores import Evaluation
 from understudy.evaluation.traces import Trace
 from understudy.report.road_view import RoadCamera
@@ -99,6 +100,7 @@ class ReportInputs:
         unsafe_threshold: the gate's in this deployment; ``None`` for what the recording says.
         film: whether to make the film (it takes some seconds and up to 2.5 MB).
         camera: where the film's camera sits; with it the paths ahead are drawn onto the road.
+        grasps: of a robot that grasps, whose page is another one; ``None`` for one that drives.
     """
 
     title: str
@@ -114,3 +116,4 @@ class ReportInputs:
     unsafe_threshold: float | None = None
     film: bool = True
     camera: RoadCamera | None = None
+    grasps: GraspVerdict | None = None

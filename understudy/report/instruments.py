@@ -16,7 +16,7 @@ from understudy.evaluation.traces import DRIVERS, Float64Array
 from understudy.report.road_view import RoadCamera, path_ahead, to_pixels
 from understudy.report.style import DRIVER_ROLES, PALETTE
 
-__all__ = ["WIDTH_PX", "Moment", "draw_moment"]
+__all__ = ["WIDTH_PX", "Moment", "draw_driver", "draw_moment"]
 
 WIDTH_PX = 576  # six times the simulated camera's 96 px
 _SCALE = 2  # shapes are drawn at this multiple and reduced, which smooths their edges
@@ -24,6 +24,9 @@ _GAUGE_REACH_RAD = math.radians(62)  # the needle's angle at full steering
 _LOWEST = 0.71  # of the picture's height: paths start there, so that the gauge below stays clear
 _HORIZON_S = 1.6  # of the paths ahead: about ten metres at the demonstrations' speed
 _BAND_M = 0.35  # half the width of the band on the road, narrower than the car so that the road stays visible
+# On the pill, by driver code: of a car, and of an arm.
+_DRIVERS = ("EXPERT drives", "POLICY drives", "STOPPING")
+_MOVERS = ("EXPERT moves", "POLICY moves", "HOLDING")
 _INK, _SHADE = (255, 255, 255, 255), (10, 14, 20)
 
 Colour = tuple[int, int, int, int]
@@ -57,16 +60,32 @@ def _colour(palette_role: str, alpha: int = 255) -> Colour:
 
 def draw_moment(image: npt.NDArray[np.uint8], moment: Moment, camera: RoadCamera | None) -> Image.Image:
     """The camera's picture ``(height, width, 3)``, enlarged, with its instruments."""
-    height = round(WIDTH_PX * image.shape[0] / image.shape[1] / 2) * 2
-    base = Image.fromarray(image).resize((WIDTH_PX, height), Image.Resampling.BICUBIC).convert("RGBA")
-    layer = Image.new("RGBA", (WIDTH_PX * _SCALE, height * _SCALE), (*_SHADE, 0))
+    base, layer = _layers(image)
     draw = ImageDraw.Draw(layer)
     _draw_shade(draw, layer.size)
     if camera is not None:
         _draw_paths(draw, moment, camera, layer.size)
-    _draw_driver(draw, moment, layer.width)
+    _draw_driver(draw, _DRIVERS[moment.driver], moment.driver, moment.elapsed_s, layer.width)
     _draw_speed(draw, moment, layer.size)
     _draw_gauge(draw, moment, layer.size)
+    return _together(base, layer)
+
+
+def draw_driver(image: npt.NDArray[np.uint8], driver: int, elapsed_s: float) -> Image.Image:
+    """The camera's picture ``(height, width, 3)``, enlarged, with nothing but who moves the robot, and the time."""
+    base, layer = _layers(image)
+    _draw_driver(ImageDraw.Draw(layer), _MOVERS[driver], driver, elapsed_s, layer.width)
+    return _together(base, layer)
+
+
+def _layers(image: npt.NDArray[np.uint8]) -> tuple[Image.Image, Image.Image]:
+    """The picture enlarged, and an empty layer to draw on at ``_SCALE`` times that."""
+    height = round(WIDTH_PX * image.shape[0] / image.shape[1] / 2) * 2
+    base = Image.fromarray(image).resize((WIDTH_PX, height), Image.Resampling.BICUBIC).convert("RGBA")
+    return base, Image.new("RGBA", (WIDTH_PX * _SCALE, height * _SCALE), (*_SHADE, 0))
+
+
+def _together(base: Image.Image, layer: Image.Image) -> Image.Image:
     return Image.alpha_composite(base, layer.resize(base.size, Image.Resampling.LANCZOS)).convert("RGB")
 
 
@@ -107,15 +126,14 @@ def _draw_shade(draw: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:
         draw.line([(0, y), (width, y)], fill=(*_SHADE, round(215 * ((y - top) / (height - top)) ** 0.7)))
 
 
-def _draw_driver(draw: ImageDraw.ImageDraw, moment: Moment, width: int) -> None:
+def _draw_driver(draw: ImageDraw.ImageDraw, text: str, driver: int, elapsed_s: float, width: int) -> None:
     """Top left: who drives, in that driver's colour. Top right: time in the episode."""
-    text = {"policy": "POLICY drives", "expert": "EXPERT drives", "halt": "STOPPING"}[DRIVERS[moment.driver]]
     font, pad = _font(17 * _SCALE, bold=True), 10 * _SCALE
     left, top = 14 * _SCALE, 14 * _SCALE
     box = (left, top, left + draw.textlength(text, font) + 2 * pad, top + 32 * _SCALE)
-    draw.rounded_rectangle(box, 16 * _SCALE, fill=_colour(DRIVER_ROLES[moment.driver], 240))
+    draw.rounded_rectangle(box, 16 * _SCALE, fill=_colour(DRIVER_ROLES[driver], 240))
     draw.text((left + pad, (box[1] + box[3]) / 2), text, font=font, fill=(*_SHADE, 255), anchor="lm")
-    clock, font = f"{moment.elapsed_s:.1f} s", _font(15 * _SCALE, bold=False)
+    clock, font = f"{elapsed_s:.1f} s", _font(15 * _SCALE, bold=False)
     right = width - 14 * _SCALE
     box = (right - draw.textlength(clock, font) - 2 * pad, top, right, top + 32 * _SCALE)
     draw.rounded_rectangle(box, 16 * _SCALE, fill=(*_SHADE, 170))

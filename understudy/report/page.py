@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 
+from understudy.evaluation.grasps import GraspVerdict
 from understudy.evaluation.scores import EpisodeScore
 from understudy.evaluation.traces import Trace
 from understudy.report.film import Film, make_film
-from understudy.report.headlines import headlines, verdict
+from understudy.report.grasping import (
+    grasp_film,
+    grasp_film_section,
+    grasp_headlines,
+    grasp_verdict,
+    scenes_section,
+)
+from understudy.report.headlines import Headline, headlines, verdict
 from understudy.report.inputs import ReportInputs
 from understudy.report.making import learning_section, making_section
 from understudy.report.markup import tile
@@ -33,24 +42,51 @@ _LINKS = (
 )
 
 
-def render_page(inputs: ReportInputs) -> str:
-    """The whole report as HTML that needs nothing from anywhere else."""
-    figures = headlines(inputs.evaluation, inputs.goals)
-    tiles = "".join(tile(one.label, one.value, one.goal, one.met, judged=one.judged) for one in figures)
-    judged = [one for one in figures if one.judged]
-    met = sum(one.met is True for one in judged)
-    links = "".join(f'<li><a href="#{anchor}">{words}</a></li>' for anchor, words in _LINKS)
-    body = "\n".join(
+@dataclass(frozen=True, slots=True)
+class _Story:
+    """What the page tells of a robot of one kind: links, figures, the result in words, and the sections."""
+
+    links: tuple[tuple[str, str], ...]
+    figures: tuple[Headline, ...]
+    verdict: str
+    sections: tuple[str, ...]
+
+
+def _drive(inputs: ReportInputs) -> _Story:
+    return _Story(
+        _LINKS,
+        headlines(inputs.evaluation, inputs.goals),
+        verdict(inputs.evaluation),
         (
             film_section(_film(inputs), inputs),
             tracks_section(inputs),
             wheel_section(inputs),
             precision_section(inputs),
             reaction_section(inputs),
-            learning_section(inputs),
-            making_section(inputs),
-        )
+        ),
     )
+
+
+def _grasps(inputs: ReportInputs, grasps: GraspVerdict) -> _Story:
+    links = tuple(link for link in _LINKS if link[0] not in ("tracks", "precision"))
+    film = grasp_film(grasps) if inputs.film else None
+    return _Story(
+        (links[0], ("scenes", "Scenes"), *links[1:]),
+        grasp_headlines(grasps),
+        grasp_verdict(grasps),
+        (grasp_film_section(film), scenes_section(grasps), wheel_section(inputs), reaction_section(inputs)),
+    )
+
+
+def render_page(inputs: ReportInputs) -> str:
+    """The whole report as HTML that needs nothing from anywhere else."""
+    story = _drive(inputs) if inputs.grasps is None else _grasps(inputs, inputs.grasps)
+    figures = story.figures
+    tiles = "".join(tile(one.label, one.value, one.goal, one.met, judged=one.judged) for one in figures)
+    judged = [one for one in figures if one.judged]
+    met = sum(one.met is True for one in judged)
+    links = "".join(f'<li><a href="#{anchor}">{words}</a></li>' for anchor, words in story.links)
+    body = "\n".join((*story.sections, learning_section(inputs), making_section(inputs)))
     title = escape(inputs.title)
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -66,7 +102,7 @@ def render_page(inputs: ReportInputs) -> str:
 <header>
 <p class="brand">Understudy report</p>
 <h1>{title}</h1>
-<p class="lead">{escape(verdict(inputs.evaluation))} {met} of {len(judged)} goals met.</p>
+<p class="lead">{escape(story.verdict)} {met} of {len(judged)} goals met.</p>
 <nav aria-label="Sections"><ul>{links}</ul></nav>
 <div class="tiles">{tiles}</div>
 </header>

@@ -1,4 +1,4 @@
-"""Drives of the simulated car: which tracks, how long, how disturbed, how fast; and the parameters that this means."""
+"""Runs of a simulated robot, recorded; and of the car: which tracks, how long, how disturbed, how fast."""
 
 from __future__ import annotations
 
@@ -6,23 +6,20 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from models.errors import DeploymentError, RecordingError, UnderstudyError
 from understudy.console import Progress, counted
+from understudy.stacks.episode_settings import EpisodeSettings
 from understudy.stacks.options import SIMULATED, StackOptions
 from understudy.stacks.running import Overrides, StackRun, default_params_file, run_stack
 from understudy.stacks.supervisor import last_lines
 
 __all__ = ["DriveSettings", "drive", "finished_episodes", "parse_seeds"]
 
-# Starting five processes that discover each other takes 3 to 6 s on two cores; closing the last bag about 1 s.
-_START_AND_END_S = 60.0
-# A lock-step drive is several times faster than real time; one that is slower than a quarter of it is stuck.
-_SLOWEST_LOCK_STEP_FACTOR = 0.25
-
 
 @dataclass(frozen=True)
-class DriveSettings:
+class DriveSettings(EpisodeSettings):
     """What is driven.
 
     Attributes:
@@ -38,6 +35,9 @@ class DriveSettings:
         real_time_factor: simulated seconds a second, without lock-step.
     """
 
+    robot: ClassVar[str] = "driving"
+    noun: ClassVar[str] = "track"
+
     tracks: tuple[int, ...]
     prefix: str = "drive"
     seed: int = 0
@@ -50,22 +50,25 @@ class DriveSettings:
     real_time_factor: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.tracks or min(self.tracks) < 0:
-            raise UnderstudyError(
-                "a drive needs track seeds that are not negative", found=list(self.tracks), expected="such as 1-12"
-            )
-        if not self.real_time_factor > 0:
-            raise UnderstudyError("real_time_factor must be positive", found=self.real_time_factor)
+        self.require_possible()
 
     @property
-    def patience_s(self) -> float:
-        """Wall-clock seconds after which the drive must be stuck."""
-        factor = _SLOWEST_LOCK_STEP_FACTOR if self.lock_step else self.real_time_factor
-        return _START_AND_END_S + len(self.tracks) * (self.max_episode_s / factor + 10.0)
+    def drawn_seeds(self) -> tuple[int, ...]:
+        """The tracks."""
+        return self.tracks
+
+    def world_parameters(self) -> dict[str, object]:
+        """Laps, starts and disturbance."""
+        return {
+            "laps": self.laps,
+            "disturbance_std_rad": self.disturbance_std_rad,
+            "start_lateral_m": self.start_lateral_m,
+            "start_heading_rad": self.start_heading_rad,
+        }
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """Track seeds from ``1-4,9``: single numbers and ranges, both ends included.
+    """Track or scene seeds from ``1-4,9``: single numbers and ranges, both ends included.
 
     Raises:
         UnderstudyError: something else stands there.
@@ -79,7 +82,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
                 raise ValueError(part)
             seeds.extend(numbers)
     except ValueError:
-        raise UnderstudyError("these track seeds cannot be read", found=text, expected="such as 1-4,9") from None
+        raise UnderstudyError("these seeds cannot be read", found=text, expected="such as 1-4,9") from None
     return tuple(seeds)
 
 
@@ -89,7 +92,7 @@ def finished_episodes(folder: Path) -> list[Path]:
 
 
 def drive(
-    settings: DriveSettings,
+    settings: EpisodeSettings,
     recordings: Path,
     log_directory: Path,
     progress: Progress,
@@ -104,7 +107,7 @@ def drive(
     options: StackOptions = SIMULATED,
     terminal_output: int = 1,
 ) -> list[Path]:
-    """Drive and record; the bags that this made, in order.
+    """Run the episodes of a simulated robot and record them; the bags that this made, in order.
 
     Args:
         settings: what is driven.
@@ -115,7 +118,7 @@ def drive(
         bundle: the policy that drives; without one the expert drives.
         provider: of the policy's inference: auto, cpu or cuda.
         unsafe_threshold: unsafe probability above which the expert drives; the contract's unless given.
-        params_file: parameters of the nodes; the simulated car's by default.
+        params_file: parameters of the nodes; the simulated robot's by default.
         domain: ROS domain; None takes a free one.
         overrides: node name to further parameters of it.
         options: who the expert is, and which nodes run beside it.
@@ -127,7 +130,7 @@ def drive(
             when a person drives, who may discard one or quit.
     """
     stack = "collect" if bundle is None else "deploy"
-    params_file = params_file or default_params_file()
+    params_file = params_file or default_params_file(settings.robot)
     nodes = options.nodes(stack, contract=contract.resolve(), params_file=params_file)
     _require_real_time(settings, [node.name for node in nodes])
     recordings.mkdir(parents=True, exist_ok=True)
@@ -137,6 +140,8 @@ def drive(
     if unsafe_threshold is not None:
         # Named by the person, so it counts, looser than the contract's or not.
         parameters["gate"] |= {"unsafe_threshold": float(unsafe_threshold), "allow_looser_threshold": True}
+    if any(node.name == "expert" for node in nodes):
+        parameters["expert"] = {"robot": settings.robot}
     for node in nodes:
         if node.name in ("noise", "labeller"):
             parameters[node.name] = {"lock_step": settings.lock_step}
@@ -155,30 +160,31 @@ def drive(
 
     def show() -> None:
         done = len(set(finished_episodes(recordings)) - before)
-        progress.update(done, len(settings.tracks), f"{done} of {counted(len(settings.tracks), 'episode')}")
+        progress.update(done, len(settings.drawn_seeds), f"{done} of {counted(len(settings.drawn_seeds), 'episode')}")
 
     show()
     run_stack(run, show)
     made = [path for path in finished_episodes(recordings) if path not in before]
-    if len(made) < (1 if options.is_teleoperated else len(settings.tracks)):
+    if len(made) < (1 if options.is_teleoperated else len(settings.drawn_seeds)):
         log = log_directory / "recorder.log"
         words = last_lines(log, 8).replace("\n", "\n            ")
         raise RecordingError(
             "fewer episodes were recorded than driven",
-            found=f"{len(made)} of {len(settings.tracks)}{f'; last words of the recorder: {words}' if words else ''}",
+            found=f"{len(made)} of {len(settings.drawn_seeds)}"
+            + (f"; last words of the recorder: {words}" if words else ""),
             fix=f"read the whole log: {log}",
         )
     return made
 
 
-def _require_real_time(settings: DriveSettings, nodes: Sequence[str]) -> None:
+def _require_real_time(settings: EpisodeSettings, nodes: Sequence[str]) -> None:
     if settings.lock_step and "expert" not in nodes:
         raise DeploymentError(
             "nobody but the scripted expert can answer in lock-step", fix="drive in real time: --real-time-factor 1"
         )
 
 
-def _clear_names(settings: DriveSettings, recordings: Path) -> None:
+def _clear_names(settings: EpisodeSettings, recordings: Path) -> None:
     """See to it, before anything moves, that each episode can be recorded under its name.
 
     What a recorder that was killed left under such a name is kept, under another.
@@ -186,13 +192,14 @@ def _clear_names(settings: DriveSettings, recordings: Path) -> None:
     from il_nodes.bags.files import PARTIAL_SUFFIX
     from il_nodes.simulator.episodes import episode_name
 
-    names = [episode_name(settings.prefix, index, track) for index, track in enumerate(settings.tracks)]
+    noun, seeds = settings.noun, settings.drawn_seeds
+    names = [episode_name(settings.prefix, index, noun, seed) for index, seed in enumerate(seeds)]
     taken = [name for name in names if (recordings / name).exists()]
     if taken:
         raise RecordingError(
             f"{recordings} holds recordings of these names already, and none is ever overwritten",
             found=", ".join(taken[:3]) + (", …" if len(taken) > 3 else ""),
-            fix="give other --tracks, another --seed, or another folder with --workspace",
+            fix=f"give other --{noun}s, another --seed, or another folder with --workspace",
         )
     for name in names:
         partial = recordings / (name + PARTIAL_SUFFIX)
@@ -202,21 +209,9 @@ def _clear_names(settings: DriveSettings, recordings: Path) -> None:
 
 
 def _overrides(
-    settings: DriveSettings, recordings: Path, contract: Path, bundle: Path | None, provider: str
+    settings: EpisodeSettings, recordings: Path, contract: Path, bundle: Path | None, provider: str
 ) -> dict[str, dict[str, object]]:
     """Parameters that differ from the params file, node by node."""
-    sim: dict[str, object] = {
-        "lock_step": settings.lock_step,
-        "real_time_factor": settings.real_time_factor,
-        "track_seeds": list(settings.tracks),
-        "episode_prefix": settings.prefix,
-        "seed": settings.seed,
-        "laps": settings.laps,
-        "max_episode_s": settings.max_episode_s,
-        "disturbance_std_rad": settings.disturbance_std_rad,
-        "start_lateral_m": settings.start_lateral_m,
-        "start_heading_rad": settings.start_heading_rad,
-    }
     gate: dict[str, object] = {
         "contract": contract,
         "lock_step": settings.lock_step,
@@ -230,7 +225,7 @@ def _overrides(
         "directory": recordings,
         "lock_step": settings.lock_step,
     }
-    overrides: dict[str, dict[str, object]] = {"sim": sim, "gate": gate, "recorder": recorder}
+    overrides: dict[str, dict[str, object]] = {"sim": settings.sim_parameters(), "gate": gate, "recorder": recorder}
     if bundle is not None:
         overrides["policy"] = {
             "contract": contract,
