@@ -81,3 +81,43 @@ def test_wrong_proposals_are_refused() -> None:
         decode_proposal(serialize(message))
     with pytest.raises(CodecError):
         decode_proposal(serialize(import_message_class(TRAJECTORY)()))
+
+
+def _with_count(whole: bytes, at: int, count: int) -> bytes:
+    """The bytes with another length of the sequence whose length stands at ``at``."""
+    return whole[:at] + count.to_bytes(4, "little") + whole[at + 4 :]
+
+
+#: Where the lengths stand: behind the encapsulation, a stamp, and an empty frame_id with its padding; and behind names.
+_NAMES_AT = 4 + 8 + 8
+_POINTS_AT = _NAMES_AT + 4 + sum(4 + (len(name) + 1 + 3) // 4 * 4 for name in (*NAMES, UNSAFE_PROBABILITY))
+
+
+def test_more_points_than_any_chunk_has_are_refused_before_one_is_read() -> None:
+    """Catches one oversized message that keeps the gate from the robot for a second."""
+    longest = encode_proposal(Proposal(0, np.zeros((1000, 2), np.float32), 0.1, NAMES), 0.05)
+    assert len(decode_proposal(longest).actions) == 1000
+    oversized = encode_proposal(Proposal(0, np.zeros((1001, 2), np.float32), 0.1, NAMES), 0.05)
+    with pytest.raises(CodecError, match=r"too many points(.|\n)*1001 points"):
+        decode_proposal(oversized)
+
+
+@pytest.mark.parametrize("count", [4, 5, 10**6, 2**32 - 1])
+def test_lengths_that_the_bytes_cannot_hold_are_refused(count: int) -> None:
+    """Catches a loop over a length that somebody only claims."""
+    whole = encode_proposal(Proposal(0, ACTIONS[:1], 0.1, NAMES), 0.05)
+    assert whole[_NAMES_AT] == 3
+    assert whole[_POINTS_AT] == 1
+    with pytest.raises(CodecError, match="too many points"):
+        decode_proposal(_with_count(whole, _POINTS_AT, count))
+    with pytest.raises(CodecError):
+        decode_proposal(_with_count(whole, _NAMES_AT, count))
+
+
+def test_more_names_than_any_robot_has_are_refused() -> None:
+    """Catches a sequence of names that takes the gate a second to read."""
+    many = tuple(f"joint_{number}" for number in range(1000))
+    whole = encode_proposal(Proposal(0, np.zeros((1, 1000), np.float32), 0.1, many), 0.05)
+    with pytest.raises(CodecError, match="1001 strings"):
+        decode_proposal(whole)
+    assert len(decode_proposal(encode_proposal(Proposal(0, np.zeros((1, 999)), 0.1, many[1:]), 0.05)).names) == 999

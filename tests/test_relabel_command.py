@@ -86,12 +86,12 @@ def test_a_full_disk_ends_neither_the_command_nor_the_page(tmp_path: Path) -> No
     """Catches labels that could have been saved once there was room again."""
     bag = write_bag(tmp_path / "recordings", "first", drive(3, 0.3, images=True))
     process, url = start(str(bag))
-    (tmp_path / "labels").write_text("in the way")
+    (tmp_path / "labels" / "first.json.draft").mkdir()
     with pytest.raises(AssertionError):
         post(url, "api/labels", {"labels": [[0, [1, 0]]], "speed": 0.25})
     assert process.stdout is not None
     assert any("cannot be written" in line for line in process.stdout), "the command ended without a word"
-    (tmp_path / "labels").unlink()
+    (tmp_path / "labels" / "first.json.draft").rmdir()
     post(url, "api/finish", None)
     process.communicate(timeout=20)
     assert process.returncode == 0
@@ -102,7 +102,7 @@ def test_what_cannot_be_kept_is_said_at_the_end(tmp_path: Path) -> None:
     """Catches a last word that names a draft which was never written."""
     bag = write_bag(tmp_path / "recordings", "first", drive(3, 0.3, images=True))
     process, url = start(str(bag))
-    (tmp_path / "labels").write_text("in the way")
+    (tmp_path / "labels" / "first.json.draft").mkdir()
     with pytest.raises(AssertionError):
         post(url, "api/labels", {"labels": [[0, [1, 0]]], "speed": 0.25})
     process.send_signal(signal.SIGINT)
@@ -111,6 +111,32 @@ def test_what_cannot_be_kept_is_said_at_the_end(tmp_path: Path) -> None:
     assert "1 label not saved" in output
     assert "kept in" not in output
     assert "Traceback" not in output
+
+
+def test_one_episode_is_labelled_in_one_session_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Catches two sessions that overwrite each other's labels, and a lock that outlives a session that was killed."""
+    bag = write_bag(tmp_path / "recordings", "first", drive(3, 0.3, images=True))
+    process, url = start(str(bag))
+    try:
+        assert run(["relabel", str(tmp_path)]) == 5
+        assert "is being labelled in another session" in capsys.readouterr().err
+        post(url, "api/labels", {"labels": [[0, [1, 0]]], "speed": 0.25})
+    finally:
+        process.kill()
+        process.communicate()
+    process, url = start(str(bag))
+    post(url, "api/finish", None)
+    assert "1 label in" in process.communicate(timeout=20)[0]
+    assert os.listdir(tmp_path / "labels") == ["first.json"]
+
+
+def test_a_session_that_labelled_nothing_leaves_nothing(tmp_path: Path) -> None:
+    """Catches folders and locks that pile up in a workspace."""
+    bag = write_bag(tmp_path / "recordings", "first", drive(3, 0.3, images=True))
+    process, _ = start(str(bag))
+    process.send_signal(signal.SIGINT)
+    assert "nothing was labelled" in process.communicate(timeout=20)[0]
+    assert sorted(os.listdir(tmp_path)) == ["recordings"]
 
 
 def test_mistakes_have_their_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,6 +108,36 @@ def test_a_robots_own_episode_is_recorded_until_ctrl_c(robot: RosEnvironment, pa
     assert {"/camera/front/image_raw", "/odom", "/expert/cmd_vel", "/cmd_vel", "/gate/decision"} <= topics
 
 
+@pytest.mark.ros
+@pytest.mark.sim
+def test_ctrl_c_on_a_gate_that_hangs_is_no_success(robot: RosEnvironment, params: Path, tmp_path: Path) -> None:
+    """Would catch a run that says that all is well while the robot goes on by its last command."""
+    commands = robot.collect("/cmd_vel", TwistStamped)
+    arguments = ["record", "-w", str(tmp_path / "run"), "--no-sim", "--expert", "external", "--enable-control"]
+    arguments += ["--contract", str(CONTRACT), "--params-file", str(params), "--domain", str(robot.domain_id)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "understudy", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+    )
+    try:
+        robot.wait_until(lambda: any(c.twist.linear.x > 1.0 for c in commands), 40, "the gate drives the robot")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        [gate] = [int(pid) for pid in children if b"il_nodes.nodes.gate" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        os.kill(gate, signal.SIGSTOP)
+        process.send_signal(signal.SIGINT)
+        robot.wait_until(lambda: process.poll() is not None, 30, "the run ends")
+        errors = process.communicate()[1]
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 7, errors
+    assert "the gate had to be killed and has not halted the robot" in errors
+    assert "emergency stop" in errors
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

@@ -13,6 +13,7 @@ import pytest
 
 from models.errors import DeploymentError
 from understudy.environment.ros_environment import repository_root
+from understudy.stacks.running import require_orderly_end
 from understudy.stacks.supervisor import ProcessSpec, Supervisor, last_lines
 
 # Isolated from the ROS wheels' start-up hook, so that the processes of these tests start in 20 ms.
@@ -168,6 +169,33 @@ def test_a_node_that_ignores_every_request_is_killed_in_time(tmp_path: Path) -> 
     assert not is_running(process_id)
 
 
+def test_a_gate_that_had_to_be_killed_is_noted_and_no_success(tmp_path: Path) -> None:
+    """Catches a run that ends well although nobody has halted the robot, or closed the episode."""
+    specs = [
+        ProcessSpec("gate", (*PYTHON, STUBBORN), stop_rank=0, interrupt_s=0.1, terminate_s=0.1),
+        ProcessSpec("recorder", (*PYTHON, STUBBORN), stop_rank=1, interrupt_s=0.1, terminate_s=0.1),
+        ProcessSpec("policy", (*PYTHON, STUBBORN), interrupt_s=0.1, terminate_s=0.1),
+    ]
+    with supervisor(tmp_path, *specs) as run:
+        wait_until(lambda: all(says(log, "ready") for log in run.logs.values()), "all are ready")
+    assert list(run.killed) == ["gate", "recorder"]
+    with pytest.raises(DeploymentError, match="gate had to be killed and has not halted the robot") as told:
+        require_orderly_end(run.killed, "the policy node died")
+    assert "before that, the policy node died" in str(told.value)
+    assert told.value.exit_code == 7
+    with pytest.raises(DeploymentError, match="the episode that it wrote is not closed"):
+        require_orderly_end({"recorder": run.logs["recorder"]})
+
+
+def test_what_ended_by_itself_was_not_killed(tmp_path: Path) -> None:
+    """Catches a run that is called failed because its gate took its time to halt."""
+    spec = ProcessSpec("gate", (*PYTHON, HALTING), stop_rank=0)
+    with supervisor(tmp_path, spec) as run:
+        wait_until(lambda: says(run.logs["gate"], "ready"), "the gate is ready")
+    assert run.killed == {}
+    require_orderly_end(run.killed)
+
+
 def test_a_stopped_node_does_not_hold_up_the_end(tmp_path: Path) -> None:
     """A process hung in SIGSTOP never sees SIGINT or SIGTERM; only SIGKILL reaches it."""
     spec = ProcessSpec("policy", (*PYTHON, OBEDIENT), interrupt_s=0.1, terminate_s=0.1)
@@ -204,6 +232,7 @@ def outer(tmp_path: Path) -> Iterator[Callable[..., "tuple[subprocess.Popen[str]
         script = f"""
 import os, sys
 from pathlib import Path
+from understudy.stacks.running import require_orderly_end
 from understudy.stacks.supervisor import ProcessSpec, Supervisor, Terminated
 specs = [ProcessSpec(n, ({sys.executable!r}, "-I", "-S", "-c", code), stop_rank=r, interrupt_s=30.0)
          for n, r, code in (("gate", 0, {gate!r}), ("sim", 2, {node!r}))]

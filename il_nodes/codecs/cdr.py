@@ -18,6 +18,10 @@ __all__ = ["ENCAPSULATION", "CdrCursor", "header_stamp_ns", "require_little_endi
 #: Length of the encapsulation header: two bytes of representation, two of options. Alignment starts after it.
 ENCAPSULATION = 4
 
+#: Strings in one sequence. They name joints or channels; the largest robots have a few dozen, and a sequence of many
+#: thousands keeps a node that reads it from everything else.
+MAX_STRINGS = 1000
+
 _LITTLE_ENDIAN = b"\x00\x01"
 _REPRESENTATIONS = {b"\x00\x00": "big-endian CDR", b"\x00\x02": "big-endian PL_CDR", b"\x00\x03": "PL_CDR"}
 
@@ -124,8 +128,13 @@ class CdrCursor:
         self.position += length
 
     def strings(self) -> list[str]:
-        """Next ``string[]``."""
-        return [self.string() for _ in range(self.uint32())]
+        """Next ``string[]``, of at most ``MAX_STRINGS``; a length that cannot be true is refused before any is read."""
+        count = self.uint32()
+        if count > min(MAX_STRINGS, (len(self.cdr) - self.position) // 4):  # each has its own length in front of it
+            raise ValueError(
+                f"a sequence of {count} strings: more than {MAX_STRINGS}, or than {len(self.cdr)} bytes hold"
+            )
+        return [self.string() for _ in range(count)]
 
     def header(self) -> int:
         """Step over a ``std_msgs/Header``; its stamp in nanoseconds. Raises CodecError when that is none."""

@@ -48,6 +48,7 @@ def relabel(
     with port 8000.
     """
     from understudy.relabel.episode import open_episode
+    from understudy.relabel.lock import labelling_alone
     from understudy.relabel.server import RelabelServer
     from understudy.relabel.session import LabelSession
 
@@ -60,14 +61,15 @@ def relabel(
 
         shown = open_episode(bag, camera, show)
     try:
-        session = LabelSession(shown, labels, who or _login_name())
-        server = RelabelServer(shown, session, port, speed)
-        if session.resumed:
-            console.say(f"  going on with {session.resumed}")
-        console.say(f"open {server.url}")
-        console.say("  Ctrl-C ends; nothing is saved that was not saved on the page")
-        server.start()
-        return _serve(console, session, server)
+        with labelling_alone(labels, shown.episode_id):
+            session = LabelSession(shown, labels, who or _login_name())
+            server = RelabelServer(shown, session, port, speed)
+            if session.resumed:
+                console.say(f"  going on with {session.resumed}")
+            console.say(f"open {server.url}")
+            console.say("  Ctrl-C ends; nothing is saved that was not saved on the page")
+            server.start()
+            return _serve(console, session, server)
     finally:
         shown.frames.close()
 

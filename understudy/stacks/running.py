@@ -24,6 +24,7 @@ __all__ = [
     "StackRun",
     "default_params_file",
     "node_command",
+    "require_orderly_end",
     "require_params_file",
     "run_stack",
     "stack_nodes",
@@ -134,7 +135,8 @@ def run_stack(
         on_lost: called with what happened when a node died without which the run goes on.
 
     Raises:
-        DeploymentError: a node died, the time ran out, or no ROS domain is free.
+        DeploymentError: a node died, the time ran out, no ROS domain is free, or the gate or the recorder had to be
+            killed.
         KeyboardInterrupt: Ctrl-C, in a simulated run.
         Terminated: SIGHUP; and SIGTERM in a simulated run.
     """
@@ -150,12 +152,40 @@ def run_stack(
         environment = node_environment(domain, run.log_directory, on_robot=run.on_robot)
         require_usable_security(environment)
         specs = [_process(node, run, is_security_on(environment)) for node in nodes]
+        supervisor = Supervisor(specs, environment, run.log_directory, run.terminal_output)
         try:
-            with Supervisor(specs, environment, run.log_directory, run.terminal_output) as supervisor:
+            with supervisor:
                 try:
                     supervisor.run(timeout_s=run.timeout_s, on_poll=on_poll, on_lost=on_lost)
                 except (KeyboardInterrupt, Terminated) as told:
                     if not run.on_robot or (isinstance(told, Terminated) and not told.is_request):
                         raise
+        except DeploymentError as error:
+            require_orderly_end(supervisor.killed, str(error))
+            raise
         finally:
             remove_leftovers(find_leftovers(domain=domain))
+        require_orderly_end(supervisor.killed)
+
+
+def require_orderly_end(killed: Mapping[str, Path], before: str = "") -> None:
+    """Refuse to call a run ended whose gate has not halted the robot, or whose recorder has not closed its file.
+
+    Args:
+        killed: name to log of what had to be killed.
+        before: what had ended the run.
+
+    Raises:
+        DeploymentError: the gate or the recorder is among them; the gate comes first.
+    """
+    text, fix = "", ""
+    if "gate" in killed:
+        text = "the gate had to be killed and has not halted the robot"
+        fix = "make sure that the robot stands, by its emergency stop if need be; then read the log"
+    elif "recorder" in killed:
+        text = "the recorder had to be killed, and the episode that it wrote is not closed"
+        fix = "keep what is whole of it with `understudy episodes recover`; then read the log"
+    if text:
+        name = text.split()[1]
+        found = f"the {name} ended neither by SIGINT nor by SIGTERM" + (f"; before that, {before}" if before else "")
+        raise DeploymentError(text, found=found, fix=f"{fix}: {killed[name]}")

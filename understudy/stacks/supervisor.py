@@ -30,6 +30,8 @@ __all__ = ["ProcessSpec", "Supervisor", "Terminated", "last_lines"]
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 # Exit codes by which a node says why it gave up; they become those of the run.
 _REASONS = frozenset({ContractError.exit_code, RecordingError.exit_code, BundleError.exit_code})
+# Processes of this rank have nothing to finish.
+_LAST_RANK = 2
 # Loaded before any fork: between fork and exec a child must not import.
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -72,7 +74,7 @@ class ProcessSpec:
     command: tuple[str, ...]
     ends_run: bool = False
     required: bool = True
-    stop_rank: int = 2
+    stop_rank: int = _LAST_RANK
     interrupt_s: float = 5.0
     terminate_s: float = 2.0
     terminal: bool = False
@@ -142,6 +144,8 @@ class Supervisor:
         self._signals: list[int] = []
         self._wake_reader, self._wake_writer = -1, -1
         self.stop_order: list[str] = []
+        #: Logs of the processes before the last rank that ended by SIGKILL only: what they had to finish, they did not.
+        self.killed: dict[str, Path] = {}
 
     def __enter__(self) -> Supervisor:
         self._log_directory.mkdir(parents=True, exist_ok=True)
@@ -240,6 +244,8 @@ class Supervisor:
             group = [child for child in self._children if child.spec.stop_rank == rank and child.exit_code is None]
             self._signal_and_wait(group, signal.SIGINT, max((c.spec.interrupt_s for c in group), default=0.0))
             self._signal_and_wait(group, signal.SIGTERM, max((c.spec.terminate_s for c in group), default=0.0))
+            if rank < _LAST_RANK:
+                self.killed |= {child.spec.name: child.log for child in group if child.exit_code is None}
             # A killed process is gone within moments; one in an uninterruptible wait (a dead disk) may take longer.
             self._signal_and_wait(group, signal.SIGKILL, 5.0)
             if rank == 0:
