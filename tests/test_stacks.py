@@ -230,6 +230,7 @@ def test_the_overrides_of_a_simulated_drive_are_what_they_were(tmp_path: Path, m
         told.append({node.name: {**node.parameters, **run.overrides.get(node.name, {})} for node in run.nodes})
     common = {"contract": CONTRACT, "lock_step": True}
     sim = {
+        "robot": "driving",
         "lock_step": True,
         "real_time_factor": 1.0,
         "track_seeds": [1, 2],
@@ -245,13 +246,13 @@ def test_the_overrides_of_a_simulated_drive_are_what_they_were(tmp_path: Path, m
     recorder = {**common, "directory": tmp_path}
     assert told[0] == {
         "sim": {**sim, "wait_for_nodes": ["expert", "gate", "recorder"]},
-        "expert": {},
+        "expert": {"robot": "driving"},
         "gate": {**common, "enable_policy": False, "wait_for": ["expert"]},
         "recorder": recorder,
     }
     assert told[1] == {
         "sim": {**sim, "wait_for_nodes": ["expert", "gate", "recorder", "policy"]},
-        "expert": {},
+        "expert": {"robot": "driving"},
         "policy": {**common, "bundle": tmp_path / "policy.onnx", "provider": "auto"},
         "gate": {**common, "enable_policy": True, "wait_for": ["expert", "policy"]},
         "recorder": recorder,
