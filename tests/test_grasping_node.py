@@ -14,6 +14,7 @@ from il_nodes.bags import BagReader, find_bags
 from il_nodes.codecs import decode_raw, header_stamp_ns
 from il_nodes.dataset.builder import build_dataset
 from models.episodes import EpisodeDataset, open_dataset
+from models.errors import UnderstudyError
 from sim.grasping.environment import state_vector
 from sim.grasping.expert import Expert
 from sim.grasping.scene import SceneConfig, draw_scene
@@ -115,6 +116,30 @@ def require_the_world_of(bag: BagReader) -> None:
             world.step((x, y, z, yaw, gap))
 
 
+def require_a_page_of(path: Path, folder: Path) -> None:
+    """The recording is scored as a grasp, not as a drive, and the expert's success is not taken for the policy's."""
+    from understudy.evaluation.evaluation import evaluate
+    from understudy.evaluation.grasps import GraspGoals, GraspVerdict, read_grasp_goals
+    from understudy.evaluation.judging import judge, keep_goals
+    from understudy.report import Goals, ReportInputs, write_report
+
+    evaluation = evaluate([path])
+    with pytest.raises(UnderstudyError, match="another robot's"):
+        judge(evaluation, Goals(), folder / "goals.json")
+    verdict = judge(evaluation, GraspGoals(success=1.0, policy_share=0.1), folder / "goals.json")
+    assert isinstance(verdict, GraspVerdict)
+    assert (verdict.successes, verdict.alone) == (1, 0)
+    assert verdict.met == {"success": True, "policy_share": False}
+    assert verdict.grasps[0].success_s == pytest.approx(verdict.grasps[0].elapsed_s)
+    assert verdict.as_json()["success_by_scene"] == {f"scene-{SCENE}": True}
+    keep_goals(folder / "goals.json", verdict.goals)
+    assert read_grasp_goals(folder / "goals.json") == verdict.goals
+    page = write_report(folder / "report.html", ReportInputs("Arm", evaluation, grasps=verdict)).read_text()
+    assert f'<th scope="row">scene-{SCENE}</th><td>yes</td><td>no</td>' in page
+    assert "the road" not in page, "words of a car"
+    assert "data:image/webp" in page
+
+
 @pytest.mark.slow
 def test_an_episode_over_ros_is_recorded_learned_from_and_succeeds(
     ros_environment: RosEnvironment, tmp_path: Path
@@ -138,6 +163,7 @@ def test_an_episode_over_ros_is_recorded_learned_from_and_succeeds(
     assert len(trace.expert.values) == ticks
 
     require_the_world_of(bag)
+    require_a_page_of(path, tmp_path)
 
     report = build_dataset([path], tmp_path / "dataset")
     assert not report.quarantined

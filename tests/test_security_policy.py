@@ -279,3 +279,14 @@ def test_the_policy_allows_what_a_policy_does(ros_environment: RosEnvironment, t
     seen = use_of(ros_environment, ["policy"])
     assert "/policy/proposal" in seen["policy"]["publish"]
     assert missing(policy_of(contract, sim=False), "policy", seen["policy"]) == []
+
+
+def test_a_simulated_arm_is_let_hear_and_say_what_it_does() -> None:
+    """Would catch an arm whose simulator is only let drive a car, and whose expert is told nothing."""
+    contract = load_contract(REPOSITORY / "contracts" / "grasping.yaml")
+    by_name = {enclave.node: enclave for enclave in enclaves(contract)}
+    observed = {topic for stream in contract.observations for topic in stream.topics}
+    assert observed <= by_name["sim"].publish
+    assert {"/tool/cmd_vel", "/gripper/command"} <= by_name["sim"].subscribe
+    assert {"/sim/objects", "/sim/shapes", "/joint_states", "/episode"} <= by_name["expert"].subscribe
+    assert "/sim/objects" not in by_name["policy"].subscribe, "a policy sees what a robot sees"

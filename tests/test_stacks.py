@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import DeploymentError, RecordingError
+from models.errors import DeploymentError, RecordingError, UnderstudyError
 from understudy.console import Progress
 from understudy.environment.ros_environment import repository_root
 from understudy.stacks.drives import DriveSettings, drive
+from understudy.stacks.grasps import GraspSettings
 from understudy.stacks.nodes import DEVICES, EXPERTS, STACKS, StackNode, stack_nodes, with_values
 from understudy.stacks.options import SIMULATED, StackOptions
 from understudy.stacks.running import StackRun, node_command
@@ -254,6 +255,7 @@ def test_the_overrides_of_a_simulated_drive_are_what_they_were(tmp_path: Path, m
         told.append({node.name: {**node.parameters, **run.overrides.get(node.name, {})} for node in run.nodes})
     common = {"contract": CONTRACT, "lock_step": True}
     sim = {
+        "robot": "driving",
         "lock_step": True,
         "real_time_factor": 1.0,
         "track_seeds": [1, 2],
@@ -269,14 +271,37 @@ def test_the_overrides_of_a_simulated_drive_are_what_they_were(tmp_path: Path, m
     recorder = {**common, "directory": tmp_path}
     assert told[0] == {
         "sim": {**sim, "wait_for_nodes": ["expert", "gate", "recorder"]},
-        "expert": {},
+        "expert": {"robot": "driving"},
         "gate": {**common, "enable_policy": False, "wait_for": ["expert"]},
         "recorder": recorder,
     }
     assert told[1] == {
         "sim": {**sim, "wait_for_nodes": ["expert", "gate", "recorder", "policy"]},
-        "expert": {},
+        "expert": {"robot": "driving"},
         "policy": {**common, "bundle": tmp_path / "policy.onnx", "provider": "auto"},
         "gate": {**common, "enable_policy": True, "wait_for": ["expert", "policy"]},
         "recorder": recorder,
     }
+
+
+def test_the_same_options_move_an_arm() -> None:
+    """Would catch a parameter of the car in the arm's simulator, which it would not know."""
+    settings = GraspSettings(scenes=(3, 4), clutter=(0, 2), blocked=0.0, max_episode_s=12.0)
+    assert settings.sim_parameters() == {
+        "robot": "grasping",
+        "lock_step": False,
+        "real_time_factor": 1.0,
+        "scene_seeds": [3, 4],
+        "episode_prefix": "grasp",
+        "seed": 0,
+        "max_episode_s": 12.0,
+        "disturbance_std_m_s": 0.0,
+        "disturbance_std_rad_s": 0.0,
+        "shoves_per_s": 0.0,
+        "clutter_fewest": 0,
+        "clutter_most": 2,
+        "blocked": 0.0,
+    }
+    for wrong in ((), (-1,)):
+        with pytest.raises(UnderstudyError, match="scene seeds"):
+            GraspSettings(scenes=wrong)

@@ -125,7 +125,8 @@ class GraspDemoSettings:
             lock_step=True,
         )
     )
-    epochs: int = 40
+    # More and it learns the demonstrations by heart: the loss on held-out scenes was lowest after four of twenty.
+    epochs: int = 10
     deployment: GraspSettings = field(
         default_factory=lambda: _scenes(range(1001, 1007), "deployment", max_episode_s=12.0)
     )
@@ -159,6 +160,8 @@ class GraspDemoSettings:
             # The whole picture: there is no sky over a table.
             PolicyConfig(chunk=4, crop_top=0.0, features=128, state_features=32),
             epochs=self.epochs,
-            safety=SafetyConfig(deployed_share=0.01, seed=self.seed),
+            # A tenth of the frames: after so few grasps the policy is often wrong, and a hand that
+            # closes beside the target gets nowhere by itself, where a car beside the line still comes back.
+            safety=SafetyConfig(deployed_share=0.1, seed=self.seed),
             seed=self.seed,
         )

@@ -152,7 +152,7 @@ def enclaves(
             subscribe=[*observed, "/episode"],
         ),
     ]
-    theirs = _simulated(expert) if sim else [_robot(observed, commanded)]
+    theirs = _simulated(contract.robot_type, expert, commanded) if sim else [_robot(observed, commanded)]
     pad = _foreign("joy_node", "the gamepad's driver (ros2 run joy joy_node)", ["/joy"], ["/joy/set_feedback"])
     return tuple(sorted([*ours, *theirs, pad, _operator()], key=lambda enclave: enclave.node))
 
@@ -162,19 +162,47 @@ def _whole(topics: Iterable[str]) -> list[str]:
     return [topic if topic.startswith("/") else f"/{topic}" for topic in topics]
 
 
-def _simulated(expert: Sequence[str]) -> list[Enclave]:
-    cameras = [f"/camera/{name}/image_raw" for name in ("front", "left", "right")]
+@dataclass(frozen=True)
+class _World:
+    """A simulated robot: what it is called, publishes beside the episode, and tells its expert."""
+
+    note: str
+    publish: tuple[str, ...]
+    told: tuple[str, ...]
+
+
+_CAR = _World(
+    "the simulated car",
+    ("/odom", *(f"/camera/{name}/image_raw" for name in ("front", "left", "right")), *_TRACK),
+    ("/odom", "/track/centerline"),
+)
+_ARM = _World(
+    "the simulated arm",
+    (
+        "/joint_states",
+        "/tool/pose",
+        "/sim/objects",
+        "/sim/shapes",
+        "/camera/overhead/image_raw",
+        "/camera/wrist/image_raw",
+    ),
+    ("/joint_states", "/sim/objects", "/sim/shapes"),
+)
+#: By the contract's robot_type; a contract of one's own is tried on the car.
+_WORLDS = {"understudy_arm": _ARM}
+
+
+def _simulated(robot_type: str, expert: Sequence[str], commanded: Sequence[str]) -> list[Enclave]:
+    world = _WORLDS.get(robot_type, _CAR)
     return [
         _enclave(
             "sim",
-            "the simulated car",
-            publish=["/clock", "/odom", "/episode", "/sim/status", *cameras, *_TRACK],
-            subscribe=["/cmd_vel", "/recorder/ack", "/diagnostics"],
+            world.note,
+            publish=["/clock", "/episode", "/sim/status", *world.publish],
+            subscribe=[*commanded, "/recorder/ack", "/diagnostics"],
             reply=["/sim/reset"],
         ),
-        _enclave(
-            "expert", "drives it by program", publish=expert, subscribe=["/odom", "/track/centerline", "/episode"]
-        ),
+        _enclave("expert", "drives it by program", publish=expert, subscribe=[*world.told, "/episode"]),
     ]
 
 

@@ -46,8 +46,9 @@ class _Argument:
 
 
 _COMMON = {
+    "robot": _Argument("the simulated robot: its parameters and its contract", "driving", ("driving", "grasping")),
     "params_file": _Argument(
-        "parameters of all nodes (YAML); empty: params/driving.yaml with the simulator, params/robot.yaml without"
+        "parameters of all nodes (YAML); empty: params/<robot>.yaml with the simulator, params/robot.yaml without"
     ),
     "autostart": _Argument(
         "nodes configure and activate themselves; false: ros2 lifecycle set /<node> configure, then activate; empty: "
@@ -57,9 +58,9 @@ _COMMON = {
     ),
 }
 _STACK = {
-    "sim": _Argument("drive the simulated car; false: your own robot, described by contract", "true", _SWITCH),
+    "sim": _Argument("move the simulated robot; false: your own robot, described by contract", "true", _SWITCH),
     "expert": _Argument(
-        "scripted (simulated car only), teleop (a person), external (somebody else publishes gate.expert of the "
+        "scripted (simulated robot only), teleop (a person), external (somebody else publishes gate.expert of the "
         "contract), auto (scripted with the simulator, teleop without)",
         "auto",
         EXPERTS,
@@ -71,7 +72,7 @@ _STACK = {
         ("", "joy", "leader"),
     ),
     "labeller": _Argument("record the expert's answer to every tick, too", "false", _SWITCH),
-    "contract": _Argument("robot contract (YAML); the simulated car's by default"),
+    "contract": _Argument("robot contract (YAML); the simulated robot's by default"),
     "directory": _Argument("folder of the bags; empty: what the parameter file says, recordings where it says nothing"),
     "enable_control": _Argument(
         "the gate commands the robot; false: it only decides and reports; empty: what the parameter file says",
@@ -111,7 +112,7 @@ def _start(context: Any, stack: str, folder: Path) -> list[Any]:
     # Not every one is ours: a launch file that includes this one brings its own along.
     given = {name: context.launch_configurations[name] for name in _ARGUMENTS[stack]}
     sim = given.get("sim", "true") == "true"
-    params_file = given["params_file"] or str(folder / "params" / ("driving.yaml" if sim else "robot.yaml"))
+    params_file = given["params_file"] or str(folder / "params" / f"{given['robot'] if sim else 'robot'}.yaml")
     nodes = _nodes(stack, given, sim, folder, Path(params_file))
     return [_action(node, params_file) for node in nodes]
 
@@ -133,7 +134,7 @@ def _nodes(stack: str, given: Mapping[str, str], sim: bool, folder: Path, params
     )
     return options.nodes(
         stack,
-        contract=Path(given["contract"] or folder.parent / "contracts" / "driving.yaml"),
+        contract=Path(given["contract"] or folder.parent / "contracts" / f"{given['robot']}.yaml"),
         directory=Path(given["directory"]) if given["directory"] else None,
         bundle=Path(given["bundle"]) if "bundle" in given else None,
         autostart=autostart,
