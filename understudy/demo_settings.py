@@ -128,9 +128,10 @@ class GraspDemoSettings:
     # More and it learns the demonstrations by heart: the loss on held-out scenes was lowest after four of twenty.
     epochs: int = 10
     deployment: GraspSettings = field(
-        default_factory=lambda: _scenes(range(1001, 1007), "deployment", max_episode_s=12.0)
+        default_factory=lambda: _scenes(range(1001, 1009), "deployment", max_episode_s=12.0)
     )
-    goals: GraspGoals = field(default_factory=GraspGoals)
+    # That it grasps at all: what so few demonstrations lead to (2 of 6 scenes held up, when this was set).
+    goals: GraspGoals = field(default_factory=lambda: GraspGoals(success=0.1))
     seed: int = 0
 
     words: ClassVar[DemoWords] = DemoWords(
