@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import DatasetError, RecordingError, TrainingError, UnderstudyError
 from understudy.console import Console, counted
+from understudy.deployments import Driver, read_driver, write_driver
 from understudy.environment.ros_environment import shared_folder
 from understudy.stacks.drives import DriveSettings, drive, finished_episodes
 from understudy.stacks.options import SIMULATED, StackOptions
@@ -29,15 +30,13 @@ if TYPE_CHECKING:
     from understudy.evaluation.goals import Verdict
     from understudy.report import Goals, Stage
 
-__all__ = ["Facts", "Stages", "default_contract", "write_driver"]
+__all__ = ["Facts", "Stages", "default_contract"]
 
 Facts = dict[str, object]
 
 # Beside a dataset: which recordings it was built of.
 _SOURCES = "sources.json"
 _OWN_RECORDINGS = "recordings"
-# Beside a deployment: which policy drove.
-_DRIVER = "driver.json"
 
 
 def default_contract() -> Path:
@@ -284,7 +283,8 @@ class Stages:
                 options=options,
                 terminal_output=self._console.terminal_output,
             )
-        write_driver(new, bundle, found.sha256, threshold)
+        made = [bag.name for bag in finished_episodes(new)]
+        write_driver(new, Driver(str(bundle), found.sha256, threshold, options.enable_control is False), made)
         _replace(self.workspace.deployment, new)
         bags = finished_episodes(self.workspace.deployment)
         self._say_missing(settings, len(bags))
@@ -307,7 +307,7 @@ class Stages:
             bundle: the policy that should have driven; the workspace's by default.
         """
         path = bundle or self.workspace.bundle
-        drove = _read_json(self.workspace.deployment / _DRIVER).get("sha256")
+        drove = read_driver(self.workspace.deployment).get("sha256")
         if not isinstance(drove, str) or not path.is_file():
             return ""
         now = _sha256(path)
@@ -343,12 +343,6 @@ class Stages:
         with self._console.progress("writing the report"):
             inputs = gather(self.workspace, self.contract(), verdict, title=title, command=command, stages=stages)
             return write_report(self.workspace.report, inputs)
-
-
-def write_driver(deployment: Path, bundle: Path, sha256: str, unsafe_threshold: float) -> None:
-    """Note beside a deployment's bags which policy drove, and at which threshold."""
-    driver = {"bundle": str(bundle), "sha256": sha256, "unsafe_threshold": unsafe_threshold}
-    (deployment / _DRIVER).write_text(json.dumps(driver, indent=1) + "\n")
 
 
 def _read_json(path: Path) -> Facts:

@@ -255,6 +255,7 @@ def build(
     stages.require_bags(recordings)
     with place.locked():
         result = stages.build(recordings)
+        place.note("build", result)
     frames = counted(int(str(result["frames"])), "frame")
     console.result({"ok": True, **result}, f"dataset of {frames} in {place.dataset}")
     console.next_step(f"understudy train{place.option()}")
