@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.contract import Contract, load_contract
 from models.errors import DeploymentError, RecordingError
 from understudy.console import Console, Progress
+from understudy.contracts.watching import Narrator, RobotWatch
 from understudy.deployments import Driver, write_driver
 from understudy.environment.domains import require_free_domain
+from understudy.environment.ros_security import is_security_on
 from understudy.stacks.drives import finished_episodes
 from understudy.stacks.options import StackOptions
 from understudy.stacks.params_file import ParamsFile
@@ -137,16 +142,16 @@ class RobotRun:
         folder.mkdir(parents=True, exist_ok=True)
         episodes = RecordedEpisodes(folder)
         self._announce(run, options)
-        shown = _Shown(self.console, episodes, driver, quiet=self.options.uses_terminal)
         label = "recording" if bundle is None else "deploying"
+        shown = _Shown(self.console, episodes, driver, quiet=self.options.uses_terminal)
         try:
-            with self.console.progress(label, quiet=shown.quiet) as progress:
+            with self.console.progress(label, quiet=shown.quiet) as progress, self._watching(run) as shown.robot:
                 shown.update(progress)
                 run_stack(run, lambda: shown.update(progress), shown.lost)
         except DeploymentError as error:
             raise with_unfinished(error, episodes.left_unfinished) from error
         finally:
-            shown.note_driver()
+            shown.look_at_episodes()
         self.console.say(f"  {label}: {episodes.summary()}")
         made = episodes.made
         return {"episodes": len(made), "bags": [bag.name for bag in made], "commanded": options.enable_control}
@@ -171,6 +176,14 @@ class RobotRun:
             on_robot=True,
             terminal_output=self.console.terminal_output,
         )
+
+    def _watching(self, run: StackRun) -> AbstractContextManager[RobotWatch | None]:
+        """Who listens to the robot meanwhile; nobody where it would not be shown, or has no place in the enclaves."""
+        domain = run.wanted_domain()
+        if domain is None or self.options.uses_terminal or is_security_on(os.environ):
+            return nullcontext()
+        by_joystick = self.options.is_teleoperated and self.options.teleop_device == "joy"
+        return RobotWatch(domain, contract=self.contract_file, needed=("/joy",) if by_joystick else ())
 
     def _announce(self, run: StackRun, options: StackOptions) -> None:
         says = self.console.say
@@ -198,23 +211,37 @@ class _Shown:
     def __init__(self, console: Console, episodes: RecordedEpisodes, driver: Driver | None, *, quiet: bool) -> None:
         self._console, self._episodes, self._driver, self.quiet = console, episodes, driver, quiet
         self._noted = 0
+        self._narrator, self._drives, self._deaf = Narrator(after_gate=True), "", False
+        self.robot: RobotWatch | None = None
 
     def update(self, progress: Progress) -> None:
         """Look what has changed."""
-        for line in self._episodes.news():
-            if not self.quiet:
-                self._console.say(f"  {line}")
-        self.note_driver()
-        running = self._episodes.running
-        note = f"{self._episodes.summary()}{f'; {running} runs' if running else ''}; Ctrl-C ends it"
-        progress.update(len(self._episodes.made), None, note)
+        lines: list[str] = []
+        for sighting in self.robot.sightings() if self.robot is not None else ():
+            lines += self._narrator.news(sighting)
+            self._drives = f"{sighting.driver}; " if sighting.driver else ""
+        if self.robot is not None and self.robot.problem and not self._deaf:
+            self._deaf = True
+            lines.append(f"nobody listens who drives: {self.robot.problem}")
+        self._say(lines)
+        self.look_at_episodes()
+        runs = f"; {self._episodes.running} is being recorded" if self._episodes.running else ""
+        progress.update(
+            len(self._episodes.made), None, f"{self._drives}{self._episodes.summary()}{runs}; Ctrl-C ends it"
+        )
 
-    def note_driver(self) -> None:
-        """Every episode gets its entry as soon as it is whole: the run may be cut off."""
+    def look_at_episodes(self) -> None:
+        """Say what became of the episodes, and note who drove them as soon as they are whole: a run may be cut off."""
+        self._say(self._episodes.news())
         made = self._episodes.made
         if self._driver is not None and len(made) > self._noted:
             write_driver(made[0].parent, self._driver, [path.name for path in made])
             self._noted = len(made)
+
+    def _say(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            if not self.quiet:
+                self._console.say(f"  {line}")
 
     def lost(self, error: DeploymentError) -> None:
         """A node died without which the run goes on."""
