@@ -37,6 +37,8 @@ Facts = dict[str, object]
 # Beside a dataset: which recordings it was built of.
 _SOURCES = "sources.json"
 _OWN_RECORDINGS = "recordings"
+# With fewer demonstrated tracks a policy usually misses the goals on others.
+_USUAL_RECORDINGS = 10
 
 
 def default_contract() -> Path:
@@ -341,8 +343,26 @@ class Stages:
 
         self.workspace.claim("report", [self.workspace.report])
         with self._console.progress("writing the report"):
-            inputs = gather(self.workspace, self.contract(), verdict, title=title, command=command, stages=stages)
+            inputs = gather(
+                self.workspace, self._deployed_contract(), verdict, title=title, command=command, stages=stages
+            )
             return write_report(self.workspace.report, inputs)
+
+    def few_demonstrations(self) -> str:
+        """What to say of a policy that learned from fewer recordings than usually do; empty otherwise, or not known."""
+        recordings = _read_json(self.workspace.dataset / _SOURCES).get("recordings")
+        number = len(recordings) if isinstance(recordings, dict) else 0
+        if not 0 < number < _USUAL_RECORDINGS:
+            return ""
+        verb = "is" if number == 1 else "are"
+        usual = f"{_USUAL_RECORDINGS} are usual (record --append, with other --tracks)"
+        return f"{counted(number, 'demonstrated track')} {verb} few: {usual}"
+
+    def _deployed_contract(self) -> Contract:
+        """The contract that the deployment was recorded under, unless one was given."""
+        from il_nodes.bags import BagReader
+
+        return self.contract() if self._contract_was_given else BagReader(self.require_deployment()[0]).contract
 
 
 def _read_json(path: Path) -> Facts:

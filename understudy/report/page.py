@@ -31,6 +31,8 @@ _LINKS = (
     ("learning", "Learning"),
     ("making", "How it was made"),
 )
+# Sections about what only a simulator measures.
+_SIMULATED = frozenset({"tracks", "reaction"})
 
 
 def render_page(inputs: ReportInputs) -> str:
@@ -39,14 +41,16 @@ def render_page(inputs: ReportInputs) -> str:
     tiles = "".join(tile(one.label, one.value, one.goal, one.met, judged=one.judged) for one in figures)
     judged = [one for one in figures if one.judged]
     met = sum(one.met is True for one in judged)
-    links = "".join(f'<li><a href="#{anchor}">{words}</a></li>' for anchor, words in _LINKS)
+    scored = inputs.evaluation.is_scored
+    shown = [link for link in _LINKS if scored or link[0] not in _SIMULATED]
+    links = "".join(f'<li><a href="#{anchor}">{words}</a></li>' for anchor, words in shown)
     body = "\n".join(
         (
             film_section(_film(inputs), inputs),
-            tracks_section(inputs),
+            *((tracks_section(inputs),) if scored else ()),
             wheel_section(inputs),
             precision_section(inputs),
-            reaction_section(inputs),
+            *((reaction_section(inputs),) if scored else ()),
             learning_section(inputs),
             making_section(inputs),
         )
