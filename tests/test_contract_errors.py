@@ -96,3 +96,13 @@ def test_a_flood_of_problems_is_cut() -> None:
         parse_contract(text)
     assert len(caught.value.problems) == MOST_PROBLEMS
     assert f"{MOST_PROBLEMS} or more problems" in str(caught.value)
+
+
+def test_mistakes_in_observations_and_in_limits_are_reported_together() -> None:
+    """Catches a person who mends a stream and is then told of a unit that was wrong all along."""
+    text = DRIVING.replace("strategy: hold", "strategy: hodl", 1).replace("unit: m/s", "unit: mph", 1)
+    with pytest.raises(InvalidContract) as caught:
+        parse_contract(text)
+    words = str(caught.value)
+    assert "'hodl'" in words
+    assert "'mph'" in words

@@ -102,6 +102,8 @@ def test_a_robots_own_episode_is_recorded_until_ctrl_c(robot: RosEnvironment, pa
     assert process.returncode == 0, errors
     answer = json.loads(output)
     assert (answer["ok"], answer["episodes"], answer["commanded"]) == (True, 1, True)
+    for words in ("expert drives", "the gate commands the robot", " is being recorded", ": complete, "):
+        assert words in errors, errors
     assert commands[-1].twist.linear.x == commands[-1].twist.angular.z == 0.0
     bag = BagReader(finished_episodes(workspace / "recordings")[0])
     topics = {topic for topic, _, _ in bag.messages()}

@@ -278,7 +278,7 @@ def test_a_looser_threshold_needs_so_many_words() -> None:
     assert str(caught.value).splitlines() == [
         "unsafe_threshold would make the gate looser than the robot's contract",
         "  found:    0.6",
-        "  expected: at most 0.5, the contract's gate.unsafe_threshold",
+        "  expected: at most 0.5, the contract's gate.threshold",
         "  to do:    lower it, or set allow_looser_threshold: true if you mean it",
     ]
     assert accepted_threshold(CONTRACT, 0.6, allow_looser=True) == 0.6

@@ -102,6 +102,11 @@ class Console:
     def _human(self) -> IO[str]:
         return sys.stderr if self.json_mode else sys.stdout
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person sees at once what is said."""
+        return self._human.isatty()
+
     def _rich(self, stream: IO[str]) -> Any:
         from rich.console import Console as RichConsole
 

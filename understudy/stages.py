@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import DatasetError, RecordingError, TrainingError, UnderstudyError
 from understudy.console import Console, counted
+from understudy.deployments import Driver, read_driver, write_driver
 from understudy.environment.ros_environment import shared_folder
 from understudy.stacks.drives import drive, finished_episodes
 from understudy.stacks.episode_settings import EpisodeSettings
@@ -32,15 +33,15 @@ if TYPE_CHECKING:
     from understudy.evaluation.judging import AnyGoals
     from understudy.report import Stage
 
-__all__ = ["Facts", "Stages", "default_contract", "write_driver"]
+__all__ = ["Facts", "Stages", "default_contract"]
 
 Facts = dict[str, object]
 
 # Beside a dataset: which recordings it was built of.
 _SOURCES = "sources.json"
 _OWN_RECORDINGS = "recordings"
-# Beside a deployment: which policy drove.
-_DRIVER = "driver.json"
+# With fewer demonstrated tracks a policy usually misses the goals on others.
+_USUAL_RECORDINGS = 10
 
 
 def default_contract(robot: str = "driving") -> Path:
@@ -298,7 +299,8 @@ class Stages:
                 options=options,
                 terminal_output=self._console.terminal_output,
             )
-        write_driver(new, bundle, found.sha256, threshold)
+        made = [bag.name for bag in finished_episodes(new)]
+        write_driver(new, Driver(str(bundle), found.sha256, threshold, options.enable_control is False), made)
         _replace(self.workspace.deployment, new)
         bags = finished_episodes(self.workspace.deployment)
         self._say_missing(settings, len(bags))
@@ -321,7 +323,7 @@ class Stages:
             bundle: the policy that should have driven; the workspace's by default.
         """
         path = bundle or self.workspace.bundle
-        drove = _read_json(self.workspace.deployment / _DRIVER).get("sha256")
+        drove = read_driver(self.workspace.deployment).get("sha256")
         if not isinstance(drove, str) or not path.is_file():
             return ""
         now = _sha256(path)
@@ -354,14 +356,26 @@ class Stages:
 
         self.workspace.claim("report", [self.workspace.report])
         with self._console.progress("writing the report"):
-            inputs = gather(self.workspace, self.contract(), verdict, title=title, command=command, stages=stages)
+            inputs = gather(
+                self.workspace, self._deployed_contract(), verdict, title=title, command=command, stages=stages
+            )
             return write_report(self.workspace.report, inputs)
 
+    def few_demonstrations(self) -> str:
+        """What to say of a policy that learned from fewer recordings than usually do; empty otherwise, or not known."""
+        recordings = _read_json(self.workspace.dataset / _SOURCES).get("recordings")
+        number = len(recordings) if isinstance(recordings, dict) else 0
+        if not 0 < number < _USUAL_RECORDINGS:
+            return ""
+        verb = "is" if number == 1 else "are"
+        usual = f"{_USUAL_RECORDINGS} are usual (record --append, with other --tracks)"
+        return f"{counted(number, 'demonstrated track')} {verb} few: {usual}"
 
-def write_driver(deployment: Path, bundle: Path, sha256: str, unsafe_threshold: float) -> None:
-    """Note beside a deployment's bags which policy drove, and at which threshold."""
-    driver = {"bundle": str(bundle), "sha256": sha256, "unsafe_threshold": unsafe_threshold}
-    (deployment / _DRIVER).write_text(json.dumps(driver, indent=1) + "\n")
+    def _deployed_contract(self) -> Contract:
+        """The contract that the deployment was recorded under, unless one was given."""
+        from il_nodes.bags import BagReader
+
+        return self.contract() if self._contract_was_given else BagReader(self.require_deployment()[0]).contract
 
 
 def _read_json(path: Path) -> Facts:

@@ -190,6 +190,26 @@ class Workspace:
         state[stage] = {"inputs": inputs, "outputs": self._names(outputs), "result": jsonable(result)}
         self._write(state)
 
+    def note(self, stage: str, result: Mapping[str, object]) -> None:
+        """Write down what a single command made, and of what; its outputs stay those that it claimed.
+
+        Such a stage never counts as up to date: only :meth:`finish` knows everything that decides about it.
+        """
+        state = self._state()
+        outputs = _listed(state.get(stage, {}))
+        state[stage] = {"inputs": "", "outputs": outputs, "result": jsonable(result)}
+        self._write(state)
+
+    def contract_of(self, robot_type: str) -> Path | None:
+        """The contract that this robot was recorded with here, if it is still there; ``None`` where nobody knows."""
+        from models.contract import load_contract
+
+        path = Path(str(self.stage_result("record").get("contract", "")))
+        with suppress(UnderstudyError, OSError):
+            if path.is_file() and load_contract(path).robot_type == robot_type:
+                return path
+        return None
+
     def _names(self, paths: Sequence[Path]) -> list[str]:
         return [str(path.relative_to(self.path)) for path in paths]
 

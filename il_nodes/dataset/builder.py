@@ -223,6 +223,9 @@ class _Builder:
             "none of the recordings can be used" if reasons else "there are no recordings to build a dataset from",
             found="; ".join(shown) or None,
             expected="at least one finished recording with observations and the expert's commands",
+            fix="record one while all sensors and the expert publish; understudy episodes list says what each one lacks"
+            if reasons
+            else 'make one with "understudy record"',
         )
 
 

@@ -29,7 +29,7 @@ def accepted_threshold(contract: Contract, wanted: float | None, *, allow_looser
         raise DeploymentError(
             "unsafe_threshold would make the gate looser than the robot's contract",
             found=wanted,
-            expected=f"at most {own}, the contract's gate.unsafe_threshold",
+            expected=f"at most {own}, the contract's gate.threshold",
             fix="lower it, or set allow_looser_threshold: true if you mean it",
         )
     return wanted

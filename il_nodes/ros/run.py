@@ -7,6 +7,8 @@ on purpose: the multi-threaded executor of rclpy is three times slower at the 99
 
 from __future__ import annotations
 
+import itertools
+import os
 import signal
 import sys
 import time
@@ -97,6 +99,12 @@ def _made(factory: Callable[[], UnderstudyNode]) -> UnderstudyNode:
         raise DeploymentError(problem, found=str(error).splitlines()[0], fix=fix) from error
 
 
+def _missing_params_file(args: Sequence[str]) -> str:
+    """A parameter file that is named and not there; empty when all are. ROS would say so in four lines of its own."""
+    files = [file for flag, file in itertools.pairwise(args) if flag == "--params-file"]
+    return next((file for file in files if not os.path.isfile(file)), "")
+
+
 def run_node(factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, name: str) -> int:
     """Run one node until it is told to stop; the body of every ``main``.
 
@@ -110,6 +118,10 @@ def run_node(factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, 
         1 after a defect, with its traceback on stderr.
     """
     prepare_environment()
+    missing = _missing_params_file(sys.argv[1:] if args is None else args)
+    if missing:
+        print(f"{name}: there is no parameter file {missing}", file=sys.stderr, flush=True)
+        return DeploymentError.exit_code
     signals = _Signals()
     try:
         # rclpy drops the first element only of sys.argv, so a given list must be whole too.

@@ -81,15 +81,15 @@ def parse_contract(text: str, name: str = "<contract>") -> Contract:
     robot_type = reader.text(sections.get("robot_type"), "the robot's name")
     reader.choice(sections.get("robot_interface"), ("ros2",), "ros2")
     fps = reader.number(sections.get("fps"), ("Hz",), 1.0, minimum=_MIN_FPS, maximum=_MAX_FPS)
-    before = len(problems)
     types: TopicTypes = {}
     observations = (
         read_streams(reader, sections["observations"], types, actions=False) if "observations" in sections else ()
     )
+    before = len(problems)
     actions = read_streams(reader, sections["actions"], types, actions=True) if "actions" in sections else ()
-    _check_keys(reader, sections, observations)
-    # Limits and gate refer to the streams: on streams that are wrong themselves they would only raise echoes.
+    # Limits and gate refer to the actions: on actions that are wrong themselves they would only raise echoes.
     sound = actions if len(problems) == before else ()
+    _check_keys(reader, sections, observations)
     sources = tuple(source for stream in sound for source in stream.sources)
     trigger = _trigger(reader, sections.get("trigger"), observations)
     contract = Contract(

@@ -166,8 +166,9 @@ class EpisodeDataset:
         if count < 2 or not 0 < fraction < 1:
             raise DatasetError(
                 "this dataset cannot be split by episode",
-                found=f"{count} episodes, fraction {fraction}",
+                found=f"{count} episode{'' if count == 1 else 's'}, fraction {fraction}",
                 expected="at least two episodes, and a fraction between 0 and 1",
+                fix="record at least two episodes: one is held out, to see what was learned" if count < 2 else "",
             )
         held_out = min(max(1, round(count * fraction)), count - 1)
         chosen = np.random.default_rng(seed).permutation(count)[:held_out]

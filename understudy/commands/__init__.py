@@ -22,7 +22,19 @@ Start with "understudy doctor", then "understudy demo".
 
 def build_app(console: Console) -> Callable[..., Any]:
     """The application; commands reach ``console`` through their context."""
-    from understudy.commands import contract, demo, deploy, doctor, episodes, record, relabel, report, security, train
+    from understudy.commands import (
+        contract,
+        demo,
+        deploy,
+        doctor,
+        episodes,
+        record,
+        relabel,
+        report,
+        security,
+        train,
+        watch,
+    )
 
     app = typer.Typer(
         help=_HELP,
@@ -40,6 +52,7 @@ def build_app(console: Console) -> Callable[..., Any]:
     train.add_to(app)
     deploy.add_to(app)
     report.add_to(app)
+    watch.add_to(app)
     app.add_typer(contract.app, name="contract")
     app.add_typer(security.app, name="security")
     doctor.add_to(app)

@@ -54,14 +54,13 @@ def draft(
     that is marked CHANGE ME; "understudy contract check" names those that are left.
     """
     from models.contract import parse_contract
-    from models.errors import ContractError
     from understudy.contracts.draft import draft_contract
     from understudy.contracts.surveys import shell_domain, survey_robot
 
     console: Console = context.obj
     if out.exists() and not force:
-        raise ContractError(
-            f"{out} is there already", fix="name another file with --out, or replace this one with --force"
+        raise typer.BadParameter(
+            f"{out} is there already: name another file, or replace this one with --force", param_hint="--out"
         )
     if not robot_type.strip():
         raise typer.BadParameter("the robot needs a name", param_hint="--robot-type")

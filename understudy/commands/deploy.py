@@ -31,14 +31,16 @@ from understudy.commands.options import (
     stack_options,
 )
 from understudy.console import Console, counted
+from understudy.environment.domains import require_free_domain
 
 if TYPE_CHECKING:
+    from models.contract import Contract
     from understudy.evaluation.judging import AnyGoals
     from understudy.stacks.episode_settings import EpisodeSettings
     from understudy.stages import Stages
     from understudy.workspace import Workspace
 
-__all__ = ["add_to"]
+__all__ = ["add_to", "deploy_on_robot"]
 
 BundleOption = Annotated[
     Path | None, typer.Option("--bundle", help="The policy; the workspace's policy.onnx by default.")
@@ -130,27 +132,39 @@ def deploy(
         sim, expert, teleop_device, label=label, enable_control=enable_control, enable_policy=enable_policy
     )
     policy = _bundle(place, bundle)
+    present = 0
     if not sim:
+        from understudy.stacks.drives import finished_episodes
         from understudy.stacks.robot_runs import RobotRun
 
         refuse_given(context, _SIMULATED, "a robot is not simulated")
         own = require_contract_of_robot(context, contract)
         run = RobotRun(place, console, own, params_file, domain, options)
         run.check()
+        _warn_of_looser(console, run.contract(), unsafe_threshold)
         with place.locked():
+            present = len(finished_episodes(place.deployment))
             result = run.deploy(policy, provider.value, unsafe_threshold)
+            place.note("deploy", {"bundle": policy, **result})
     else:
         stages = _stages(place, console, robot, contract, params_file, domain)
         settings = _settings(context, robot, tracks, laps, max_episode_s, real_time_factor, lock_step)
-        stages.require_policy(policy)
+        _require_simulated("deploy", stages, policy, place)
+        require_free_domain(domain)
         options.nodes("deploy", contract=stages.contract_file)
+        _warn_of_looser(console, stages.contract(), unsafe_threshold)
         with place.locked():
             result = stages.deploy(settings, policy, provider.value, unsafe_threshold, options)
-    made = counted(int(str(result["episodes"])), "episode")
-    console.result({"ok": True, **result}, f"{made} in {place.deployment}")
+            place.note("deploy", {"bundle": policy, **result})
+    number = int(str(result["episodes"]))
+    made = counted(number, "episode")
+    text = f"{made} added; {present + number} in {place.deployment}" if present else f"{made} in {place.deployment}"
+    console.result({"ok": True, **result}, text)
     if sim:
         drove = f" --bundle {shlex.quote(str(bundle))}" if bundle else ""
         console.next_step(f"understudy evaluate --no-drive{place.option()}{drove}")
+    elif present + number:
+        console.next_step(f"understudy report{place.option()}")
     return 0
 
 
@@ -204,7 +218,9 @@ def evaluate(
         refuse_given(context, ("goal_success",), "a car grasps nothing")
     if drive:
         policy = _bundle(place, bundle)
-        stages.require_policy(policy)
+        _require_simulated("evaluate", stages, policy, place)
+        require_free_domain(domain)
+        _warn_of_looser(console, stages.contract(), unsafe_threshold)
     else:
         refuse_given(context, _DRIVING, "nothing is driven with --no-drive")
         stages.require_deployment()
@@ -213,7 +229,9 @@ def evaluate(
         if drive:
             stages.deploy(settings, policy, provider.value, unsafe_threshold)
         scores = stages.evaluate(goals)
-    console.result(scores.as_json(), scores.as_text())
+        place.note("evaluate", scores.as_json())
+    few = "" if scores.all_met else stages.few_demonstrations()
+    console.result(scores.as_json(), scores.as_text() + (f"\n  {few}" if few else ""))
     console.next_step(f"understudy report{place.option()}")
     return 0 if scores.all_met else 1
 
@@ -222,6 +240,36 @@ def evaluate(
 _SIMULATED = ("robot", "tracks", "laps", "max_episode_s", "real_time_factor", "lock_step")
 # What decides about a drive, and about nothing when none takes place.
 _DRIVING = (*_SIMULATED[1:], "provider", "unsafe_threshold", "contract", "params_file", "domain")
+
+
+def _require_simulated(command: str, stages: Stages, policy: Path, place: Workspace) -> None:
+    """Refuse a policy that was not made for the robot that is simulated; a real one's owner is told what to use."""
+    from models.bundle import inspect_bundle
+    from understudy.stacks.simulated import is_simulated
+
+    robot = inspect_bundle(policy).contract.robot_type
+    if not is_simulated(robot):
+        raise BundleError(
+            f"{command} drives a simulated robot of ours; this policy is for {robot}",
+            fix=f"use {deploy_on_robot(place, robot, policy)}",
+        )
+    stages.require_policy(policy)
+
+
+def deploy_on_robot(place: Workspace, robot: str, policy: Path) -> str:
+    """The command that lets a policy drive a robot of one's own, in a dry run."""
+    contract = place.contract_of(robot) or f"{robot}.yaml"
+    bundle = "" if policy == place.bundle else f" --bundle {shlex.quote(str(policy))}"
+    return f"understudy deploy --no-sim --contract {shlex.quote(str(contract))}{place.option()}{bundle}"
+
+
+def _warn_of_looser(console: Console, contract: Contract, unsafe_threshold: float | None) -> None:
+    own = contract.gate.unsafe_threshold
+    if unsafe_threshold is not None and unsafe_threshold > own:
+        console.warn(
+            f"--unsafe-threshold {unsafe_threshold:g} is looser than the contract's gate.threshold {own:g}, to which "
+            "the policy was calibrated: it keeps the robot where it is less sure"
+        )
 
 
 def _require_driver(stages: Stages, place: Workspace, bundle: Path | None) -> None:

@@ -40,7 +40,7 @@ def _folder(console: Console, workspace: Path, recordings: Path | None) -> Path:
 def list_episodes(
     context: typer.Context, workspace: WorkspaceOption = DEFAULT_WORKSPACE, recordings: FolderOption = None
 ) -> int:
-    """List the episodes in a folder: outcome, messages, size; unfinished ones too."""
+    """List the episodes in a folder: outcome, length, messages, size, what keeps them from training; unfinished too."""
     from il_nodes.bags import BagReader
 
     console: Console = context.obj
@@ -52,9 +52,11 @@ def list_episodes(
             reader = BagReader(path)
             row |= {"episode_id": reader.episode_id, "outcome": reader.outcome, "messages": sum(reader.counts.values())}
             row["quarantine"] = reader.quarantine
+            row["seconds"] = (reader.end_ns - reader.start_ns) / 1e9
         except UnderstudyError as error:
             row |= {"episode_id": "", "outcome": "partial" if path.name.endswith(".partial") else "damaged"}
-            row |= {"messages": None, "problem": error.problem}
+            never = "never finished; save it with `episodes recover`"
+            row |= {"messages": None, "problem": never if row["outcome"] == "partial" else error.problem}
         rows.append(row)
     console.result({"ok": True, "folder": folder, "episodes": rows}, _table(rows))
     return 0
@@ -74,11 +76,14 @@ def _size(path: Path) -> int:
 def _table(rows: list[dict[str, object]]) -> Any:
     from rich.table import Table
 
-    table = Table("episode", "outcome", "messages", "size", "not for training", box=None, padding=(0, 2, 0, 0))
+    columns = ("episode", "outcome", "seconds", "messages", "size", "not for training")
+    table = Table(*columns, box=None, padding=(0, 2, 0, 0))
     for row in rows:
         size = f"{int(str(row['size_bytes'])) / 2**20:.1f} MiB"
-        why = str(row.get("problem") or row.get("quarantine") or "")
-        table.add_row(str(row["name"]), str(row["outcome"]), str(row["messages"] or "-"), size, why)
+        seconds = f"{row['seconds']:.1f}" if "seconds" in row else "-"
+        reasons = (row.get("problem"), row.get("quarantine"), "marked a failure" if row["outcome"] == "failure" else "")
+        why = "; ".join(str(reason) for reason in reasons if reason)
+        table.add_row(str(row["name"]), str(row["outcome"]), seconds, str(row["messages"] or "-"), size, why)
     return table
 
 
@@ -256,6 +261,7 @@ def build(
     stages.require_bags(recordings)
     with place.locked():
         result = stages.build(recordings)
+        place.note("build", result)
     frames = counted(int(str(result["frames"])), "frame")
     console.result({"ok": True, **result}, f"dataset of {frames} in {place.dataset}")
     console.next_step(f"understudy train{place.option()}")

@@ -28,6 +28,7 @@ from understudy.commands.options import (
     stack_options,
 )
 from understudy.console import Console, counted
+from understudy.environment.domains import require_free_domain
 
 if TYPE_CHECKING:
     from understudy.stacks.drives import DriveSettings
@@ -126,6 +127,7 @@ def record(
             settings = _settings(tracks, seed, laps, max_episode_s, disturbance_rad, real_time_factor, by_program)
         stages = Stages(place, console, contract=contract, params_file=params_file, robot=robot.value, domain=domain)
         stages.require_drivable()
+        require_free_domain(domain)
         options.nodes("collect", contract=stages.contract_file)
     else:
         refuse_given(context, _SIMULATED, "a robot is not simulated")
@@ -134,9 +136,10 @@ def record(
         run.check()
     with place.locked():
         present = finished_episodes(place.recordings)
-        _require_room(place, len(present), append)
+        _require_room(place, len(present), append, sim)
         result = stages.record(settings, options) if sim else run.record()
         total = len(finished_episodes(place.recordings))
+        place.note("record", {"contract": str(stages.contract_file if sim else robot), **result})
     made = counted(total - len(present), "episode")
     text = f"{made} added; {total} in {place.recordings}" if present else f"{made} in {place.recordings}"
     console.result({"ok": True, **result}, text)
@@ -145,11 +148,12 @@ def record(
     return 0
 
 
-def _require_room(place: Workspace, present: int, append: bool) -> None:
+def _require_room(place: Workspace, present: int, append: bool, sim: bool) -> None:
     if present and not append:
+        add = "--append (and other --tracks)" if sim else "--append"
         raise RecordingError(
             f"{place.recordings} holds {counted(present, 'episode')} already",
-            fix="give --append (and other --tracks) to add to them, or another --workspace to start anew",
+            fix=f"give {add} to add to them, or another --workspace to start anew",
         )
 
 

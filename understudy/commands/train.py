@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from understudy.commands.options import DEFAULT_WORKSPACE, WorkspaceOption
 from understudy.console import Console
+
+if TYPE_CHECKING:
+    from understudy.workspace import Workspace
 
 __all__ = ["add_to"]
 
@@ -98,6 +101,7 @@ def train(
         else:
             stages.refresh_dataset()
         result = stages.train(config)
+        place.note("train", {"seed": seed, **result})
     text = f"checkpoint in {place.checkpoint}: epoch {result['best_epoch']} of {result['epochs']} was best"
     console.result({"ok": True, "checkpoint": place.checkpoint, **result}, text)
     console.next_step(f"understudy export{place.option()}")
@@ -124,7 +128,21 @@ def export(
     stages.require_checkpoint()
     with place.locked():
         result = stages.export(output)
+        place.note("export", result)
     console.result({"ok": True, **result}, f"{result['path']} ({int(str(result['size'])) / 1024:.0f} KiB)")
-    drives = f" --bundle {shlex.quote(str(output))}" if output else ""
-    console.next_step(f"understudy evaluate{place.option()}{drives}")
+    console.next_step(_first_drive(place, output))
     return 0
+
+
+def _first_drive(place: Workspace, output: Path | None) -> str:
+    """The command that drives with the new policy: tests in simulation, or on the robot's owner's robot a dry run."""
+    from models.bundle import inspect_bundle
+    from understudy.commands.deploy import deploy_on_robot
+    from understudy.stacks.simulated import is_simulated
+
+    policy = output or place.bundle
+    robot = inspect_bundle(policy).contract.robot_type
+    if not is_simulated(robot):
+        return f"{deploy_on_robot(place, robot, policy)}    # a dry run: nothing is commanded"
+    drives = f" --bundle {shlex.quote(str(output))}" if output else ""
+    return f"understudy evaluate{place.option()}{drives}"

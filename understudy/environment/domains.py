@@ -15,7 +15,14 @@ from pathlib import Path
 
 from models.errors import DeploymentError
 
-__all__ = ["FIRST_PORT", "LAST_DOMAIN", "PORTS_PER_DOMAIN", "domain_ports_in_use", "reserve_domain"]
+__all__ = [
+    "FIRST_PORT",
+    "LAST_DOMAIN",
+    "PORTS_PER_DOMAIN",
+    "domain_ports_in_use",
+    "require_free_domain",
+    "reserve_domain",
+]
 
 # On Linux, domains above 101 reach into the ephemeral ports (docs.ros.org, "The ROS_DOMAIN_ID").
 LAST_DOMAIN = 101
@@ -68,11 +75,12 @@ def _try_lock(domain: int) -> int | None:
 
 
 @contextmanager
-def reserve_domain(wanted: int | None = None) -> Iterator[int]:
+def reserve_domain(wanted: int | None = None, *, on_robot: bool = False) -> Iterator[int]:
     """Hold a ROS domain for the length of the block.
 
     Args:
         wanted: 0 to 101; None picks a free one. Domain 0 is never picked: robots live there by default.
+        on_robot: the domain is where a robot lives, so that no other would do.
 
     Raises:
         DeploymentError: the wanted domain is out of range or belongs to another run, or none is free.
@@ -82,7 +90,7 @@ def reserve_domain(wanted: int | None = None) -> Iterator[int]:
             "this ROS domain does not exist",
             found=wanted,
             expected=f"0 to {LAST_DOMAIN}",
-            fix="leave --domain out to get a free one",
+            fix="name the robot's" if on_robot else "leave --domain out to get a free one",
         )
     # Runs that start together begin their search at different places, which spares them most collisions.
     start = os.getpid() % LAST_DOMAIN
@@ -105,8 +113,17 @@ def reserve_domain(wanted: int | None = None) -> Iterator[int]:
     raise DeploymentError(
         f"ROS domain {wanted} is held by another understudy run",
         found=f"process {_holder(wanted)}",
-        fix="leave --domain out to get a free one, or end the other run",
+        fix="end the other run: one at a time works with a robot"
+        if on_robot
+        else "leave --domain out to get a free one, or end the other run",
     )
+
+
+def require_free_domain(wanted: int | None, *, on_robot: bool = False) -> None:
+    """Refuse, before anything is made, a domain that :func:`reserve_domain` would refuse now."""
+    if wanted is not None:
+        with reserve_domain(wanted, on_robot=on_robot):
+            pass
 
 
 def _holder(domain: int) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from models.errors import RecordingError
+from understudy.deployments import dry_episodes
 from understudy.evaluation.scores import EpisodeScore, Evaluation, HandOver, Interval, Spread, Summary
 from understudy.evaluation.trace_reader import read_trace
 from understudy.evaluation.traces import DRIVERS, POLICY, Float64Array, Trace
@@ -45,7 +47,13 @@ def evaluate(bags: Sequence[Path]) -> Evaluation:
     Raises:
         RecordingError: no bags, or one that cannot be read: an evaluation never leaves an episode out in silence.
     """
-    return evaluate_traces([read_trace(Path(bag)) for bag in bags])
+    paths = [Path(bag) for bag in bags]
+    # The robot's own controller may have published commands beside a gate that did not.
+    dry = {folder: dry_episodes(folder) for folder in {path.parent for path in paths}}
+    traces = [read_trace(path) for path in paths]
+    return evaluate_traces(
+        [replace(one, dry_run=True) if one.path.name in dry[one.path.parent] else one for one in traces]
+    )
 
 
 def evaluate_traces(traces: Sequence[Trace]) -> Evaluation:
@@ -66,7 +74,7 @@ def track_names(traces: Sequence[Trace]) -> tuple[str, ...]:
         if told:
             names.append(told)
         elif trace.track is None:
-            names.append("unknown track")
+            names.append("unknown track" if trace.is_scored else "")
         else:
             letter = letters.setdefault(trace.track.identity, chr(ord("A") + len(letters) % 26))
             names.append(f"track {letter}")
@@ -90,7 +98,7 @@ def score_episode(trace: Trace, track: str) -> EpisodeScore:
         interventions=interventions,
         damage=_last(trace, "damage"),
         elapsed_s=elapsed_s,
-        autonomy=autonomy(interventions, elapsed_s),
+        autonomy=autonomy(interventions, elapsed_s, _share(ticks)),
         ticks=ticks,
         policy_share=_share(ticks),
         cross_track_m=Spread.of(np.abs(_score(trace, "cross_track_m"))),
@@ -103,8 +111,16 @@ def score_episode(trace: Trace, track: str) -> EpisodeScore:
     )
 
 
-def autonomy(interventions: int, elapsed_s: float) -> float | None:
-    """``1 - 6 s * interventions / elapsed``, at least 0; ``None`` when no time passed."""
+def autonomy(interventions: int, elapsed_s: float, policy_share: float | None = None) -> float | None:
+    """``1 - 6 s * interventions / elapsed``, at least 0; ``None`` when no time passed, or a policy never drove.
+
+    Args:
+        interventions: how often a person would have had to help.
+        elapsed_s: of the drive.
+        policy_share: share of the ticks that the policy drove; ``None`` where nobody knows.
+    """
+    if policy_share == 0:
+        return None  # the expert's autonomy says nothing of the policy's
     return max(0.0, 1.0 - INTERVENTION_COST_S * interventions / elapsed_s) if elapsed_s > 0 else None
 
 
@@ -190,7 +206,7 @@ def _summarise(scores: Sequence[EpisodeScore], traces: Sequence[Trace]) -> Summa
         interventions=interventions,
         damage=sum(score.damage for score in scores),
         elapsed_s=elapsed_s,
-        autonomy=autonomy(interventions, elapsed_s),
+        autonomy=autonomy(interventions, elapsed_s, _share(ticks)),
         ticks=ticks,
         policy_share=_share(ticks),
         policy_share_interval=_bootstrap_share(scores),

@@ -45,12 +45,18 @@ class Verdict:
 
     @property
     def met(self) -> Mapping[str, bool]:
-        """Goal to whether it was met; what was not measured was not met."""
+        """Goal to whether it was met; what was not measured was not met.
+
+        On a robot of one's own nobody counts laps, excursions or interventions: what the policy drove is left.
+        """
         total = self.evaluation.summary
+        share = {"policy_share": (total.policy_share or 0.0) >= self.goals.policy_share}
+        if not self.evaluation.is_scored:
+            return share
         return {
             "laps": min(total.laps_minimum.values()) >= self.goals.laps,
             "off_track": total.off_track <= self.goals.off_track,
-            "policy_share": (total.policy_share or 0.0) >= self.goals.policy_share,
+            **share,
             "autonomy": total.autonomy is not None and total.autonomy >= self.goals.autonomy,
         }
 
@@ -63,14 +69,16 @@ class Verdict:
         """The numbers and the verdicts; ages are wall-clock times, null in lock-step where none is measured."""
         total = self.evaluation.summary
         age = total.command_age_ms
+        scored = self.evaluation.is_scored
         return {
             "ok": self.all_met,
-            "laps": min(total.laps_minimum.values()),
-            "laps_by_track": dict(total.laps_minimum),
-            "off_track": total.off_track,
-            "interventions": total.interventions,
+            "laps": min(total.laps_minimum.values()) if scored else None,
+            "laps_by_track": dict(total.laps_minimum) if scored else None,
+            "off_track": total.off_track if scored else None,
+            "interventions": total.interventions if scored else None,
             "policy_share": total.policy_share,
-            "autonomy": total.autonomy,
+            "autonomy": total.autonomy if scored else None,
+            "dry_run": self.evaluation.dry_run,
             "command_age_p50_ms": None if age is None else round(age.p50, 2),
             "command_age_p99_ms": None if age is None else round(age.p99, 2),
             "episodes": total.episodes,
@@ -85,9 +93,9 @@ class Verdict:
         total, goals = self.evaluation.summary, self.goals
         age = total.command_age_ms
         share = "-" if total.policy_share is None else f"{total.policy_share:.1%}"
-        autonomy = "-" if total.autonomy is None else f"{total.autonomy:.1%}"
+        autonomy = "–" if total.autonomy is None else f"{total.autonomy:.1%}"
         rows = {
-            "laps": (f"{min(total.laps_minimum.values()):g} or more in every episode", f"at least {goals.laps:g}"),
+            "laps": (f"{min(total.laps_minimum.values()):g} in the worst episode", f"at least {goals.laps:g}"),
             "off_track": (f"{total.off_track} times", f"at most {goals.off_track}"),
             "policy_share": (share, f"at least {goals.policy_share:.0%}"),
             "autonomy": (autonomy, f"at least {goals.autonomy:.0%}"),
@@ -96,7 +104,10 @@ class Verdict:
         lines = [
             f"  {'met   ' if self.met[key] else 'MISSED'}  {names.get(key, key):<14}{value}  (goal: {goal})"
             for key, (value, goal) in rows.items()
+            if key in self.met
         ]
+        if self.evaluation.dry_run:
+            lines.insert(0, "  dry run: no command was sent; who drove is what the gate decided")
         if age is not None:
             traces = self.evaluation.traces
             tick = f"  (one tick is {traces[0].period_s * 1000:g} ms)" if traces else ""

@@ -140,10 +140,39 @@ class Evaluation:
     episodes: tuple[EpisodeScore, ...]
     traces: tuple[Trace, ...]
 
+    @property
+    def is_scored(self) -> bool:
+        """Whether a simulator counted laps, excursions and interventions; otherwise those numbers mean nothing."""
+        return any(trace.is_scored for trace in self.traces) or not self.traces
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether no command was sent in any episode."""
+        return bool(self.traces) and all(trace.dry_run for trace in self.traces)
+
     def to_json(self) -> str:
-        """Summary and scores as JSON (numbers that are not finite become null); the traces stay in the bags."""
-        document = {"summary": asdict(self.summary), "episodes": [asdict(score) for score in self.episodes]}
+        """Summary and scores as JSON (numbers that are not finite become null); the traces stay in the bags.
+
+        What only a simulator counts is left out where there was none.
+        """
+        document = {
+            "dry_run": self.dry_run,
+            "summary": self._known(asdict(self.summary)),
+            "episodes": [self._known(asdict(score)) for score in self.episodes],
+        }
         return json.dumps(_finite(document), indent=2, allow_nan=False) + "\n"
+
+    def _known(self, numbers: dict[str, Any]) -> dict[str, Any]:
+        return numbers if self.is_scored else {name: one for name, one in numbers.items() if name not in _SIMULATORS}
+
+
+#: Fields that a simulator counts.
+_SIMULATORS = frozenset(
+    (
+        *("track", "laps", "laps_total", "laps_minimum", "progress_m", "off_track", "interventions", "damage"),
+        *("autonomy", "clean_share", "clean_share_interval", "cross_track_m"),
+    )
+)
 
 
 def _finite(value: Any) -> Any:

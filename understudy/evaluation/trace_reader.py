@@ -152,6 +152,7 @@ def read_trace(path: Path) -> Trace:
         expert=_commands(_joined(expert), dims),
         proposals=_commands(proposals, dims),
         proposed_unsafe=np.array([row[2] for row in proposals], dtype=np.float64),
+        dry_run=bool(rows[DECISION_TOPIC]) and not any(commands),
     )
 
 

@@ -119,6 +119,7 @@ class Trace:
         labels: score name to its last value where that is a word, such as the track's name.
         proposals: the first point of each policy proposal.
         proposed_unsafe: the unsafe probability ``(n,)`` of each proposal.
+        dry_run: the gate decided, and commanded nothing.
     """
 
     path: Path
@@ -139,6 +140,12 @@ class Trace:
     expert: Commands
     proposals: Commands
     proposed_unsafe: Float64Array
+    dry_run: bool = False
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether a simulator scored it; nobody counts the laps of a robot of one's own."""
+        return len(self.status_stamps_ns) > 0
 
     @property
     def start_ns(self) -> int:

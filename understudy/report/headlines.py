@@ -33,7 +33,7 @@ def headlines(evaluation: Evaluation, goals: Goals) -> tuple[Headline, ...]:
     age = total.command_age_ms
     age_goal = goals.command_age_p99_ms
     tick_ms = evaluation.traces[0].period_s * 1000
-    return (
+    figures = (
         Headline("fewest laps of an episode", f"{laps:.3g}", f"≥ {goals.laps:.3g}", laps >= goals.laps),
         Headline(
             "times off the road", str(total.off_track), f"≤ {goals.off_track}", total.off_track <= goals.off_track
@@ -58,11 +58,14 @@ def headlines(evaluation: Evaluation, goals: Goals) -> tuple[Headline, ...]:
             judged=age_goal is not None,
         ),
     )
+    # On a robot of one's own nobody counts laps, excursions, interventions, or how old a command was on arrival.
+    return figures if evaluation.is_scored else figures[2:3]
 
 
 def verdict(evaluation: Evaluation) -> str:
-    """The whole result in two sentences."""
+    """The whole result in two or three sentences."""
     total = evaluation.summary
+    dry = "Dry run: no command was sent, the gate only decided. " if evaluation.dry_run else ""
     tracks = len(total.laps_minimum)
     minutes = total.elapsed_s / 60
     length = f"{minutes:.1f} minutes" if minutes >= 1.5 else f"{total.elapsed_s:.0f} seconds"
@@ -70,7 +73,11 @@ def verdict(evaluation: Evaluation) -> str:
     left = {0: "never left the road", 1: "left the road once"}.get(
         total.off_track, f"left the road {total.off_track} times"
     )
-    first = f"In {length} {where} the car drove {laps} and {left}."
+    first = f"{dry}In {length} {where} the car drove {laps} and {left}."
+    if not evaluation.is_scored:
+        first = (
+            f"{dry}{length[0].upper()}{length[1:]} of {count(total.episodes, 'episode')} were recorded on the robot."
+        )
     if total.policy_share is None:
         return f"{first} Who drove was not recorded."
     return f"{first} The policy had the wheel {percent(total.policy_share)} of the time; the gate {_gate(evaluation)}."

@@ -108,18 +108,24 @@ def _duration(seconds: float) -> str:
 
 
 def _episodes(inputs: ReportInputs) -> str:
+    scored = inputs.evaluation.is_scored
     rows = [
         (
             score.episode_id,
-            score.track,
+            *([score.track] if scored else []),
             f"{score.elapsed_s:.1f} s",
-            f"{score.laps:.3g}",
+            *([f"{score.laps:.3g}"] if scored else ["dry run" if trace.dry_run else "yes"]),
             *(str(score.ticks[driver]) for driver in ("policy", "expert", "halt")),
             str(len(score.hand_overs)),
-            f"{score.damage:.3g}",
+            *([f"{score.damage:.3g}"] if scored else []),
             score.outcome or "–",
         )
-        for score in inputs.evaluation.episodes
+        for trace, score in zip(inputs.evaluation.traces, inputs.evaluation.episodes, strict=True)
     ]
-    headings = ("episode", "track", "time", "laps", "policy ticks", "expert ticks", "halt ticks", "changes of driver")
-    return table((*headings, "damage", "outcome"), rows, caption="Every recorded episode of the deployment")
+    first = ("episode", "track", "time", "laps") if scored else ("episode", "time", "commanded")
+    last = ("changes of driver", "damage", "outcome") if scored else ("changes of driver", "outcome")
+    return table(
+        (*first, "policy ticks", "expert ticks", "halt ticks", *last),
+        rows,
+        caption="Every recorded episode of the deployment",
+    )

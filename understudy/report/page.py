@@ -40,6 +40,8 @@ _LINKS = (
     ("learning", "Learning"),
     ("making", "How it was made"),
 )
+# Sections about what only a simulator measures.
+_SIMULATED = frozenset({"tracks", "reaction"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +55,17 @@ class _Story:
 
 
 def _drive(inputs: ReportInputs) -> _Story:
+    scored = inputs.evaluation.is_scored
     return _Story(
-        _LINKS,
+        tuple(link for link in _LINKS if scored or link[0] not in _SIMULATED),
         headlines(inputs.evaluation, inputs.goals),
         verdict(inputs.evaluation),
         (
             film_section(_film(inputs), inputs),
-            tracks_section(inputs),
+            *((tracks_section(inputs),) if scored else ()),
             wheel_section(inputs),
             precision_section(inputs),
-            reaction_section(inputs),
+            *((reaction_section(inputs),) if scored else ()),
         ),
     )
 

@@ -146,8 +146,12 @@ def precision_section(inputs: ReportInputs) -> str:
         last = len(traces[0].action_names) - 1
         name = _dimension(traces[0].action_names[last])
         error = float(np.mean(np.abs(difference[:, last])))
-        sentence = f"Every dot is one tick; on the line both agree. They differ by {error:.3f} rad/s on average."
-        drawing = draw_agreement("agreement", f"{name} (rad/s)", expert[:, last], difference[:, last])
+        # A trace carries no units; those of a twist are known.
+        unit = " rad/s" if "angular" in traces[0].action_names[last] else ""
+        sentence = f"Every dot is one tick; on the line both agree. They differ by {error:.3f}{unit} on average."
+        drawing = draw_agreement(
+            "agreement", f"{name} ({unit.strip()})" if unit else name, expert[:, last], difference[:, last]
+        )
         parts.append(figure(drawing, "What the policy proposed, and what the expert would have done", sentence))
     else:
         parts.append(missing("Policy and expert never answered the same observation, so they cannot be compared."))

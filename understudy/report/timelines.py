@@ -59,7 +59,8 @@ def _seconds(trace: Trace) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 
 
 def _row_name(score: EpisodeScore) -> str:
-    return f"{score.track}\n{count(score.laps, 'lap')}"
+    # Without a simulator there are neither tracks nor laps.
+    return f"{score.track}\n{count(score.laps, 'lap')}" if score.track else score.episode_id
 
 
 def _draw_band(axes: Axes, y: float, trace: Trace) -> None:

@@ -78,7 +78,7 @@ def _row(name: str, episodes: Episodes) -> tuple[str, ...]:
         str(sum(score.off_track for score in scores)),
         str(interventions),
         percent(policy / ticks if ticks else None),
-        percent(autonomy(interventions, elapsed_s)),
+        percent(autonomy(interventions, elapsed_s, policy / ticks if ticks else None)),
         "–" if speed is None else f"{speed.mean:.1f} m/s",
         *(("–",) * 3 if off is None else (f"{metres:.2f} m" for metres in (off.mean, off.p95, off.maximum))),
     )

@@ -14,6 +14,7 @@ from understudy.stacks.episode_settings import EpisodeSettings
 from understudy.stacks.options import SIMULATED, StackOptions
 from understudy.stacks.running import Overrides, StackRun, default_params_file, run_stack
 from understudy.stacks.supervisor import last_lines
+from understudy.stacks.unfinished import unfinished_recordings, with_unfinished
 
 __all__ = ["DriveSettings", "drive", "finished_episodes", "parse_seeds"]
 
@@ -135,7 +136,7 @@ def drive(
     _require_real_time(settings, [node.name for node in nodes])
     recordings.mkdir(parents=True, exist_ok=True)
     _clear_names(settings, recordings)
-    before = set(finished_episodes(recordings))
+    before, cut_off = set(finished_episodes(recordings)), set(unfinished_recordings(recordings))
     parameters = _overrides(settings, recordings.resolve(), contract.resolve(), bundle, provider)
     if unsafe_threshold is not None:
         # Named by the person, so it counts, looser than the contract's or not.
@@ -163,7 +164,12 @@ def drive(
         progress.update(done, len(settings.drawn_seeds), f"{done} of {counted(len(settings.drawn_seeds), 'episode')}")
 
     show()
-    run_stack(run, show)
+    try:
+        run_stack(run, show)
+    except DeploymentError as error:
+        raise with_unfinished(
+            error, [path for path in unfinished_recordings(recordings) if path not in cut_off]
+        ) from error
     made = [path for path in finished_episodes(recordings) if path not in before]
     if len(made) < (1 if options.is_teleoperated else len(settings.drawn_seeds)):
         log = log_directory / "recorder.log"

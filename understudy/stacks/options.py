@@ -75,7 +75,7 @@ class StackOptions:
             expert=self.expert,
             noise=self.noise is not None,
             labeller=self.labeller,
-            teleop_device=self._device(params_file),
+            teleop_device=self.device(params_file),
             expert_topics=load_contract(contract).gate.expert_topics,
         )
         if self.labeller and self.is_teleoperated and params_file is not None:
@@ -101,9 +101,9 @@ class StackOptions:
         Raises:
             DeploymentError: the parameter file is needed, and cannot be read.
         """
-        return self.is_teleoperated and self._device(params_file) == "keyboard"
+        return self.is_teleoperated and self.device(params_file) == "keyboard"
 
-    def _device(self, params_file: Path | None) -> str:
+    def device(self, params_file: Path | None) -> str:
         """What a teleoperator holds; nobody asks the file where nobody teleoperates."""
         if self.teleop_device is None and self.is_teleoperated and params_file is not None:
             return str(ParamsFile(params_file).value("teleop", "device") or _DEVICE)

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.contract import Contract, load_contract
 from models.errors import DeploymentError, RecordingError
-from understudy.console import Console, counted
+from understudy.console import Console, Progress
+from understudy.contracts.watching import Narrator, RobotWatch
+from understudy.deployments import Driver, write_driver
+from understudy.environment.domains import require_free_domain
+from understudy.environment.ros_security import is_security_on
 from understudy.stacks.drives import finished_episodes
 from understudy.stacks.options import StackOptions
 from understudy.stacks.params_file import ParamsFile
-from understudy.stacks.running import Overrides, StackRun, default_params_file, require_params_file, run_stack
-from understudy.stages import Facts, Stages, write_driver
+from understudy.stacks.recorded_episodes import RecordedEpisodes
+from understudy.stacks.running import (
+    Overrides,
+    StackRun,
+    default_params_file,
+    require_params_file,
+    robot_domain,
+    run_stack,
+)
+from understudy.stacks.unfinished import with_unfinished
+from understudy.stages import Facts, Stages
 from understudy.workspace import Workspace
 
 __all__ = ["RobotRun", "decided"]
@@ -80,10 +96,11 @@ class RobotRun:
         require_params_file(self.parameters)
         options = decided(self.parameters, self.options)
         options.nodes("collect", contract=self.contract_file, params_file=self.parameters)
+        require_free_domain(robot_domain(self.domain), on_robot=True)
 
     def record(self) -> Facts:
         """Record episodes, started and stopped through the recorder, until Ctrl-C."""
-        return self._run("collect", self.workspace.recordings, None)
+        return self._run("collect", self.workspace.recordings)
 
     def deploy(self, bundle: Path, provider: str = "auto", unsafe_threshold: float | None = None) -> Facts:
         """Let a policy drive behind the gate until Ctrl-C, and record the episodes that are started meanwhile.
@@ -103,19 +120,45 @@ class RobotRun:
         if other:
             raise RecordingError(other, fix="choose another folder with --workspace")
         self.workspace.claim("deploy", [folder])
-        folder.mkdir(parents=True, exist_ok=True)
         overrides: dict[str, dict[str, object]] = {"policy": {"provider": provider}}
         threshold = self.contract().gate.unsafe_threshold
         if unsafe_threshold is not None:
             threshold = float(unsafe_threshold)
             overrides["gate"] = {"unsafe_threshold": threshold, "allow_looser_threshold": True}
-        write_driver(folder, bundle, found.sha256, threshold)
-        return self._run("deploy", folder, bundle, overrides)
+        commands = decided(self.parameters, self.options).enable_control is True
+        driver = Driver(str(bundle), found.sha256, threshold, dry_run=not commands)
+        return self._run("deploy", folder, bundle, overrides, driver)
 
-    def _run(self, stack: str, folder: Path, bundle: Path | None, overrides: Overrides | None = None) -> Facts:
-        folder.mkdir(parents=True, exist_ok=True)
-        before = set(finished_episodes(folder))
+    def _run(
+        self,
+        stack: str,
+        folder: Path,
+        bundle: Path | None = None,
+        overrides: Overrides | None = None,
+        driver: Driver | None = None,
+    ) -> Facts:
         options = decided(self.parameters, self.options)
+        run = self._stack(stack, folder, bundle, overrides or {}, options)
+        folder.mkdir(parents=True, exist_ok=True)
+        episodes = RecordedEpisodes(folder)
+        self._announce(run, options)
+        label = "recording" if bundle is None else "deploying"
+        shown = _Shown(self.console, episodes, driver, quiet=self.options.uses_terminal(self.parameters))
+        try:
+            with self.console.progress(label, quiet=shown.quiet) as progress, self._watching(run) as shown.robot:
+                shown.update(progress)
+                run_stack(run, lambda: shown.update(progress), shown.lost)
+        except DeploymentError as error:
+            raise with_unfinished(error, episodes.left_unfinished) from error
+        finally:
+            shown.look_at_episodes()
+        self.console.say(f"  {label}: {episodes.summary()}")
+        made = episodes.made
+        return {"episodes": len(made), "bags": [bag.name for bag in made], "commanded": options.enable_control}
+
+    def _stack(
+        self, stack: str, folder: Path, bundle: Path | None, overrides: Overrides, options: StackOptions
+    ) -> StackRun:
         nodes = options.nodes(
             stack,
             contract=self.contract_file.resolve(),
@@ -123,41 +166,84 @@ class RobotRun:
             bundle=None if bundle is None else bundle.resolve(),
             params_file=self.parameters,
         )
-        run = StackRun(
+        return StackRun(
             stack=stack,
             log_directory=self.workspace.logs / ("record" if bundle is None else "deploy"),
             params_file=self.parameters,
-            overrides=overrides or {},
+            overrides=overrides,
             domain=self.domain,
             nodes=nodes,
             on_robot=True,
             terminal_output=self.console.terminal_output,
         )
-        self._announce(run, options)
-        label = "recording" if bundle is None else "deploying"
-        quiet = options.uses_terminal(self.parameters)
-        with self.console.progress(label, quiet=quiet) as progress:
 
-            def show() -> None:
-                number = len(set(finished_episodes(folder)) - before)
-                progress.update(number, None, f"{counted(number, 'episode')}; Ctrl-C ends it")
-
-            def lost(error: DeploymentError) -> None:
-                if not quiet:
-                    self.console.warn(str(error))
-
-            show()
-            run_stack(run, show, lost)
-        made = [path for path in finished_episodes(folder) if path not in before]
-        return {"episodes": len(made), "bags": [bag.name for bag in made], "commanded": options.enable_control}
+    def _watching(self, run: StackRun) -> AbstractContextManager[RobotWatch | None]:
+        """Who listens to the robot meanwhile; nobody where it would not be shown, or has no place in the enclaves."""
+        domain = run.wanted_domain()
+        if domain is None or self.options.uses_terminal(self.parameters) or is_security_on(os.environ):
+            return nullcontext()
+        by_joystick = self.options.is_teleoperated and self.options.device(self.parameters) == "joy"
+        return RobotWatch(domain, contract=self.contract_file, needed=("/joy",) if by_joystick else ())
 
     def _announce(self, run: StackRun, options: StackOptions) -> None:
         says = self.console.say
         says(f"  ROS domain {run.wanted_domain()}; logs in {run.log_directory}")
         if options.enable_control:
-            says("  the gate commands the robot")
+            says("  control is enabled: the gate commands the robot as soon as it has looked for others who do")
         else:
             says("  dry run: the gate decides and reports, and commands nothing; --enable-control lets it command")
         if run.stack == "deploy" and not options.enable_policy:
             says("  the expert drives until the policy is let in: by the hand-back key, or by /gate/enable_policy")
-        says("  episodes start and stop by the teleoperator's keys or buttons, or by the service /recorder/start")
+        keys = "by the teleoperator's keys or buttons, or " if options.is_teleoperated else ""
+        says(f"  episodes start and stop {keys}by the services /recorder/start and /recorder/stop")
+
+
+class _Shown:
+    """What a person sees of a run while it goes on, and who is noted to have driven.
+
+    Args:
+        console: where it is shown.
+        episodes: of this run.
+        driver: who drives, in a deployment.
+        quiet: another process draws on this terminal.
+    """
+
+    def __init__(self, console: Console, episodes: RecordedEpisodes, driver: Driver | None, *, quiet: bool) -> None:
+        self._console, self._episodes, self._driver, self.quiet = console, episodes, driver, quiet
+        self._noted = 0
+        self._narrator, self._drives, self._deaf = Narrator(after_gate=True), "", False
+        self.robot: RobotWatch | None = None
+
+    def update(self, progress: Progress) -> None:
+        """Look what has changed."""
+        lines: list[str] = []
+        for sighting in self.robot.sightings() if self.robot is not None else ():
+            lines += self._narrator.news(sighting)
+            self._drives = f"{sighting.driver}; " if sighting.driver else ""
+        if self.robot is not None and self.robot.problem and not self._deaf:
+            self._deaf = True
+            lines.append(f"nobody listens who drives: {self.robot.problem}")
+        self._say(lines)
+        self.look_at_episodes()
+        runs = f"; {self._episodes.running} is being recorded" if self._episodes.running else ""
+        progress.update(
+            len(self._episodes.made), None, f"{self._drives}{self._episodes.summary()}{runs}; Ctrl-C ends it"
+        )
+
+    def look_at_episodes(self) -> None:
+        """Say what became of the episodes, and note who drove them as soon as they are whole: a run may be cut off."""
+        self._say(self._episodes.news())
+        made = self._episodes.made
+        if self._driver is not None and len(made) > self._noted:
+            write_driver(made[0].parent, self._driver, [path.name for path in made])
+            self._noted = len(made)
+
+    def _say(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            if not self.quiet:
+                self._console.say(f"  {line}")
+
+    def lost(self, error: DeploymentError) -> None:
+        """A node died without which the run goes on."""
+        if not self.quiet:
+            self._console.warn(str(error))

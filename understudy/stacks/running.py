@@ -26,6 +26,7 @@ __all__ = [
     "node_command",
     "require_orderly_end",
     "require_params_file",
+    "robot_domain",
     "run_stack",
     "stack_nodes",
 ]
@@ -62,12 +63,21 @@ class StackRun:
 
     def wanted_domain(self) -> int | None:
         """The domain to join; None for any free one."""
-        if self.domain is not None or not self.on_robot:
-            return self.domain
-        text = os.environ.get("ROS_DOMAIN_ID") or "0"
-        if not text.isdecimal():
-            raise DeploymentError("ROS_DOMAIN_ID is no number", found=text, expected="0 to 101")
-        return int(text)
+        return robot_domain(self.domain) if self.on_robot else self.domain
+
+
+def robot_domain(given: int | None) -> int:
+    """The domain of a robot: the one that was given, else that of the environment, else 0.
+
+    Raises:
+        DeploymentError: ``ROS_DOMAIN_ID`` is no number.
+    """
+    if given is not None:
+        return given
+    text = os.environ.get("ROS_DOMAIN_ID") or "0"
+    if not text.isdecimal():
+        raise DeploymentError("ROS_DOMAIN_ID is no number", found=text, expected="0 to 101")
+    return int(text)
 
 
 def default_params_file(robot: str = "driving") -> Path:
@@ -148,7 +158,7 @@ def run_stack(
             f"the {run.stack} stack has no such node", found=sorted(unknown), expected=", ".join(names)
         )
     require_params_file(run.params_file)
-    with reserve_domain(run.wanted_domain()) as domain:
+    with reserve_domain(run.wanted_domain(), on_robot=run.on_robot) as domain:
         environment = node_environment(domain, run.log_directory, on_robot=run.on_robot)
         require_usable_security(environment)
         specs = [_process(node, run, is_security_on(environment)) for node in nodes]
