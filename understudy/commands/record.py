@@ -128,18 +128,19 @@ def record(
         stages = Stages(place, console, contract=contract, params_file=params_file, robot=robot.value, domain=domain)
         stages.require_drivable()
         require_free_domain(domain)
-        options.nodes("collect", contract=stages.contract_file)
+        recorded_with = stages.contract_file
+        options.nodes("collect", contract=recorded_with)
     else:
         refuse_given(context, _SIMULATED, "a robot is not simulated")
-        own = require_contract_of_robot(context, contract)
-        run = RobotRun(place, console, own, params_file, domain, options)
+        recorded_with = require_contract_of_robot(context, contract)
+        run = RobotRun(place, console, recorded_with, params_file, domain, options)
         run.check()
     with place.locked():
         present = finished_episodes(place.recordings)
         _require_room(place, len(present), append, sim)
         result = stages.record(settings, options) if sim else run.record()
         total = len(finished_episodes(place.recordings))
-        place.note("record", {"contract": str(stages.contract_file if sim else robot), **result})
+        place.note("record", {"contract": str(recorded_with), **result})
     made = counted(total - len(present), "episode")
     text = f"{made} added; {total} in {place.recordings}" if present else f"{made} in {place.recordings}"
     console.result({"ok": True, **result}, text)
