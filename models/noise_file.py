@@ -33,6 +33,7 @@ import yaml
 from models.contract import Contract
 from models.contract.units import Unit, parse_unit
 from models.errors import DeploymentError
+from models.regular_file import read_regular_file
 
 __all__ = [
     "MAX_BYTES",
@@ -107,8 +108,7 @@ def load_noise(path: Path | str, contract: Contract) -> NoiseFile:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_regular_file(path, MAX_BYTES)
     except (OSError, ValueError) as error:
         raise NoiseFileError(f"the noise file {path} cannot be read", found=str(error)) from None
     if len(data) > MAX_BYTES:

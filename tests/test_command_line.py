@@ -337,3 +337,21 @@ def test_everybody_who_drives_stops_behind_the_gate() -> None:
     for name, nodes in STACKS.items():
         assert ("gate" in nodes) == (name != "sim")
         assert nodes[0] == "sim"
+
+
+def test_ctrl_c_before_the_commands_are_imported_is_no_traceback() -> None:
+    """Catches a reflex right after Enter that fills the terminal with Python."""
+    script = """import importlib.abc, os, signal, sys
+class Interrupting(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "understudy.commands":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from understudy.__main__ import main
+main()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(repository_root())}
+    command = [sys.executable, "-c", script, "doctor"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr

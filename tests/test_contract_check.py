@@ -128,3 +128,13 @@ def test_every_unit_stands_on_the_page() -> None:
     """Catches a unit that works and that nobody can know of."""
     line = next(line for line in PAGE.splitlines() if line.startswith("Units:"))
     assert set(UNIT_NAMES) - {"1"} <= set(re.findall(r"`([^`]+)`", line))
+
+
+def test_a_halt_that_creeps_is_warned_of() -> None:
+    """Catches a range without 0, whose stop command drives the robot on."""
+    creeping = DRIVING.replace(
+        "{min: 0, max: 8 m/s, rate: 10 m/s^2, unit: m/s, stop: 0}", "{min: 0.1, max: 8, rate: 10}"
+    )
+    assert creeping != DRIVING
+    warnings = describe(parse_contract(creeping)).warnings
+    assert any("a halt leaves it at 0.1" in one and "creeps" in one for one in warnings), warnings

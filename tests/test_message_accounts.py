@@ -32,7 +32,7 @@ def test_numbers_of_several_publishers_mean_nothing() -> None:
 
 
 def accounts() -> MessageAccounts:
-    return MessageAccounts(CAMERA, 20.0, lambda _: 1, ["/track"])
+    return MessageAccounts(CAMERA, 20.0, lambda _: 1, ["/track"], [CAMERA, STATE])
 
 
 def test_one_loss_is_counted_once() -> None:
@@ -110,3 +110,43 @@ def test_stamps_that_the_contract_does_not_go_by_show_no_gap() -> None:
         books.take(CAMERA, None, received_s * 10**9)
     books.end(5 * 10**9)
     assert (books.missing, books.received[CAMERA]) == (0, 2)
+
+
+def test_an_observation_that_is_stamped_outside_spoils_the_episode() -> None:
+    """Would catch a camera with a clock of its own, or none, that passes for an episode in which all is well."""
+    books = accounts()
+    books.take(CAMERA, 10**9)
+    for _ in range(3):
+        books.refuse(STATE, 3600 * 10**9)
+        books.refuse("/decision", 3600 * 10**9)
+        books.refuse("/track", 3600 * 10**9)
+    losses = books.losses({}, {})
+    assert losses == {"outside": {STATE: 3}, "stray": {"/decision": 3}}
+    assert reasons(losses) == f"3 messages on {STATE} stamped outside the episode, and none inside"
+    books.begin()
+    assert books.losses({}, {}) == {}
+
+
+def test_an_observation_that_is_stamped_ahead_of_the_end_spoils_the_episode() -> None:
+    """Would catch a clock that runs an hour ahead: its messages are taken until the end is known."""
+    books = accounts()
+    books.take(CAMERA, 10**9)
+    for _ in range(2):
+        books.take(STATE, 3600 * 10**9)
+    assert books.losses({}, {}) == {}
+    books.end(10**9)
+    assert books.losses({}, {}) == {"outside": {STATE: 2}}
+
+
+def test_what_was_on_its_way_and_what_comes_afterwards_costs_nothing() -> None:
+    """Would catch every episode quarantined for the message before its first, or the ones behind its end."""
+    books = accounts()
+    for topic in (CAMERA, STATE):
+        books.refuse(topic, 20_000_000)
+        books.take(topic, 10**9)
+        books.refuse(topic, -50_000_000)
+    books.end(10**9)
+    assert books.losses({}, {}) == {}
+    books.refuse(STATE, 3600 * 10**9)
+    assert books.losses({}, {}) == {"stray": {STATE: 1}}
+    assert reasons(books.losses({}, {})) == ""

@@ -190,6 +190,25 @@ def test_bytes_that_are_no_message_cost_one_episode(ros_environment: RosEnvironm
     assert recorder.returncode is None
 
 
+def test_messages_that_are_stamped_outside_are_no_whole_episode(
+    ros_environment: RosEnvironment, tmp_path: Path
+) -> None:
+    """Would catch streams that are dropped for their stamps without a word."""
+    ros = ros_environment
+    _, robot = start(ros, tmp_path)
+    robot.begin("first")
+    for index in range(3):
+        robot.tick(index - 15)
+    robot.wait_for_status(f"outside {CAMERA}", "3")
+    robot.wait_for_status(f"outside {ODOMETRY}", "3")
+    assert "are all clocks the same?" in robot.status()["message"]
+    robot.end(3)
+    ros.wait_until(lambda: find_bags(tmp_path), 10.0, "the episode")
+    manifest = Manifest.read(tmp_path / "first" / MANIFEST)
+    assert manifest.losses["outside"] == {CAMERA: 3, ODOMETRY: 3}
+    assert f"3 messages on {CAMERA} stamped outside the episode, and none inside" in manifest.quarantine
+
+
 def test_an_episode_that_was_refused_is_never_said_to_be_recorded(
     ros_environment: RosEnvironment, tmp_path: Path
 ) -> None:

@@ -191,3 +191,16 @@ def test_the_last_episode_can_be_marked(tmp_path: Path) -> None:
     event = recorder.event()
     assert (event.kind, "damaged" in event.message) == ("unmarked", True)
     assert recorder.thread.stop(5.0)
+
+
+def test_every_mark_is_answered(tmp_path: Path) -> None:
+    """Catches a caller of the service who waits for ever, for a manifest that cannot even be read as damaged."""
+    recorder = Recorder(lambda episode_id: BagWriter(tmp_path, episode_id, make_contract(), TOPIC_TYPES))
+    recorder.thread.open("drive")
+    assert recorder.event().kind == "opened"
+    recorder.thread.close("complete")
+    assert recorder.event().kind == "closed"
+    (tmp_path / "drive" / "manifest.json").write_text("[" * 100_000)
+    recorder.thread.mark("drive", "success")
+    assert recorder.event().kind == "unmarked"
+    assert recorder.thread.stop(5.0)

@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,11 @@ def test_labels_are_kept_clipped_erased_and_saved(served: Served, shown: ShownEp
         {"labels": [[True, [0, 0]]], "speed": 1},
         {"labels": [[0, [0]]], "speed": 1},
         {"labels": [[0, ["x", 0]]], "speed": 1},
+        {"labels": [[0, "12"]], "speed": 1},
+        {"labels": [[0, ["1", "2"]]], "speed": 1},
+        {"labels": [[0, [True, 0]]], "speed": 1},
+        {"labels": [[0, [1, 2]]], "speed": "1"},
+        {"labels": [[0, [1, 2]]], "speed": True},
         b'{"labels": [[0, [NaN, 0]]], "speed": 1}',
         {"labels": [[0, [0, 0]]], "speed": 0},
         {"labels": [[0, [0, 0]]]},
@@ -285,11 +291,26 @@ def test_labels_that_cannot_be_are_refused_as_a_whole(served: Served, body: obje
 
 def test_a_body_that_is_too_long_is_not_read(served: Served) -> None:
     _, _, browser = served
-    for length in ("99999999999", "-1", "x"):
+    for length in ("99999999999", "9" * 5000, "-1", "x"):
         with socket.create_connection(("127.0.0.1", browser.base.port or 0), timeout=10) as line:
             head = f"POST {browser.base.path}api/labels HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
             line.sendall(head.encode())
             assert line.recv(4096).startswith(b"HTTP/1.1 413")
+
+
+def test_the_terminal_stays_quiet_whatever_a_browser_does(served: Served, capfd: pytest.CaptureFixture[str]) -> None:
+    """Catches tracebacks in front of somebody who labels: of an address that is none, and of a closed tab."""
+    _, server, browser = served
+    address = ("127.0.0.1", browser.base.port or 0)
+    with socket.create_connection(address, timeout=10) as line:
+        line.sendall(b"GET http://[/x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert line.recv(4096).startswith(b"HTTP/1.1 403")
+    with socket.create_connection(address, timeout=10) as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets the connection
+        line.sendall(f"GET {browser.base.path}api/episode HTTP/1.1\r\n".encode())
+    browser.get("api/progress")
+    server.stop()  # waits for nobody, but the reset was taken up before the request that was answered
+    assert capfd.readouterr().err == ""
 
 
 def test_save_and_close_ends_the_command(served: Served) -> None:

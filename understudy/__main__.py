@@ -23,14 +23,21 @@ def run(arguments: Sequence[str]) -> int:
 
     Never raises and never prints a traceback.
     """
+    words, json_mode = _take_json_flag(arguments)
+    console = Console(json_mode)
+    try:
+        return _run(words, console)
+    except KeyboardInterrupt:  # while the commands were being imported
+        return console.interrupted()
+
+
+def _run(words: list[str], console: Console) -> int:
     import typer
 
     from models.errors import UnderstudyError
     from understudy.commands import build_app
     from understudy.stacks.supervisor import Terminated
 
-    words, json_mode = _take_json_flag(arguments)
-    console = Console(json_mode)
     try:
         outcome = build_app(console)(args=words, prog_name="understudy", standalone_mode=False)
     except UnderstudyError as error:

@@ -83,7 +83,8 @@ class RecorderNode(UnderstudyNode):
         self._topics = {t: item for t, item in found.items() if not (settings.lock_step and t == WALL_TIME_TOPIC)}
         trigger = self._contract.observation(self._contract.trigger).sources[0].channel.topic
         secondary = [topic for topic, item in found.items() if item.is_latched and topic != EPISODE_TOPIC]
-        self._accounts = MessageAccounts(trigger, self._contract.fps, self.publisher_count, secondary)
+        observed = [source.channel.topic for stream in self._contract.observations for source in stream.sources]
+        self._accounts = MessageAccounts(trigger, self._contract.fps, self.publisher_count, secondary, observed)
         self._latched: dict[str, tuple[int, bytes]] = {}
         self._announced = ("", 0, b"")
         self._announcer = EpisodeAnnouncer(self)
@@ -245,7 +246,10 @@ class RecorderNode(UnderstudyNode):
 
     def _take(self, topic: str, stamp_ns: int, cdr: bytes) -> None:
         """One message of the running episode; one that is stamped before its start or after its end is not."""
-        if self._window is None or (topic in self._stamped and not self._window.holds(stamp_ns)):
+        if self._window is None:
+            return
+        if topic in self._stamped and not self._window.holds(stamp_ns):
+            self._accounts.refuse(topic, self._window.since_ns - stamp_ns)
             return
         received_ns = self.get_clock().now().nanoseconds
         self._accounts.take(topic, stamp_ns if topic in self._stamped else None, received_ns)
@@ -357,6 +361,7 @@ class RecorderNode(UnderstudyNode):
             **{f"received {topic}": accounts.received[topic] for topic in self._topics},
             **{f"lost {topic}": count for topic, count in accounts.lost.items()},
             **{f"unreadable {topic}": count for topic, count in accounts.unreadable.items()},
+            **{f"outside {topic}": count for topic, count in (accounts.stray | accounts.outside).items()},
             **{f"dropped {topic}": count for topic, count in self._thread.dropped.items()},
         }
         if self._order is not None:
@@ -367,6 +372,10 @@ class RecorderNode(UnderstudyNode):
             return Status("error", "the disk cannot keep up; messages are missing", values)
         if accounts.missing or accounts.lost or accounts.unreadable:
             return Status("warn", "messages were lost before they arrived, or cannot be read", values)
+        if outside := sorted(accounts.stray | accounts.outside):
+            return Status(
+                "warn", f"stamped outside the episode: {', '.join(outside)}; are all clocks the same?", values
+            )
         if not self.is_active:
             return Status("ok", "inactive", values)
         return Status("ok", "recording" if window else "waiting for an episode", values)

@@ -14,13 +14,14 @@ from il_nodes.recorder.ordering import StampGaps
 
 __all__ = ["MessageAccounts", "SequenceGaps", "reasons"]
 
-#: What each kind is called for people. Those that are ``repeated`` or ``superseded`` cost nothing.
+#: What each kind is called for people. Those ``repeated``, ``superseded`` or ``stray`` cost nothing.
 KINDS = {
     "lost": ("message", "lost on {}"),
     "dropped": ("message", "on {} dropped, the disk is too slow"),
     "missing": ("tick", "missing on {}"),
     "late": ("message", "on {} came after the tick was written"),
     "unreadable": ("message", "on {} could not be read"),
+    "outside": ("message", "on {} stamped outside the episode, and none inside"),
 }
 
 
@@ -36,6 +37,10 @@ def reasons(losses: Losses) -> str:
 #: A trigger that was silent for so long when a person stopped the episode has died; a shorter silence is a slow rate,
 #: and the message that was still on its way.
 SILENCE_NS = 500_000_000
+
+
+#: A message that is stamped so shortly before the start was on its way when the episode began.
+ON_ITS_WAY_NS = 1_000_000_000
 
 
 class SequenceGaps:
@@ -70,6 +75,7 @@ class MessageAccounts:
         fps: its rate, Hz.
         publishers: how many publishers a topic has now.
         superseding: topics of which only the newest message counts; what they lose spoils no episode.
+        observed: topics of the contract's observations, none of which an episode can do without.
 
     Attributes:
         received: topic to messages of the episode.
@@ -77,10 +83,15 @@ class MessageAccounts:
     """
 
     def __init__(
-        self, trigger: str, fps: float, publishers: Callable[[str], int], superseding: Iterable[str] = ()
+        self,
+        trigger: str,
+        fps: float,
+        publishers: Callable[[str], int],
+        superseding: Iterable[str] = (),
+        observed: Iterable[str] = (),
     ) -> None:
         self._trigger, self._fps, self._publishers = trigger, fps, publishers
-        self._superseding = frozenset(superseding)
+        self._superseding, self._observed = frozenset(superseding), frozenset(observed)
         self._sequences: dict[str, SequenceGaps] = {}
         self.begin()
 
@@ -90,6 +101,10 @@ class MessageAccounts:
         self._skipped: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
         self.unreadable: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+        self._stray: Counter[str] = Counter()
+        self._earliest_ns: dict[str, int] = {}
+        self._ends_ns: int | None = None
         self._gaps = StampGaps(self._fps)
         self._ticked_ns: int | None = None
 
@@ -111,6 +126,13 @@ class MessageAccounts:
         """Such a message came: it is not recorded."""
         self.unreadable[topic] += 1
 
+    def refuse(self, topic: str, early_ns: int) -> None:
+        """A message was left out for its stamp: ``early_ns`` before the start; 0 or less when behind the end."""
+        if topic in self._superseding or early_ns <= 0:  # what is latched is older, and the robot goes on at the end
+            return
+        self._refused[topic] += 1
+        self._stray[topic] += early_ns > ON_ITS_WAY_NS
+
     def take(self, topic: str, stamp_ns: int | None, received_ns: int = 0) -> None:
         """A message of the episode.
 
@@ -120,6 +142,8 @@ class MessageAccounts:
             received_ns: when it arrived, on the clock of :meth:`stop`.
         """
         self.received[topic] += 1
+        if stamp_ns is not None:
+            self._earliest_ns[topic] = min(stamp_ns, self._earliest_ns.get(topic, stamp_ns))
         if topic == self._trigger:
             self._ticked_ns = received_ns
             if stamp_ns is not None:
@@ -131,6 +155,7 @@ class MessageAccounts:
 
     def end(self, stamp_ns: int) -> None:
         """The episode ends at this stamp: ticks that should have come before it are missing."""
+        self._ends_ns = stamp_ns
         self._gaps.end(stamp_ns)
 
     def stop(self, now_ns: int) -> None:
@@ -151,6 +176,22 @@ class MessageAccounts:
         """Ticks that did not come."""
         return self._gaps.missing
 
+    @property
+    def outside(self) -> dict[str, int]:
+        """Topic of an observation, of which no message is stamped within the episode, to messages stamped outside."""
+        found = {}
+        for topic in sorted(self._observed - self._superseding):
+            is_ahead = self._ends_ns is not None and self._earliest_ns.get(topic, 0) > self._ends_ns
+            count = self._refused[topic] + (self.received[topic] if is_ahead else 0)
+            if count and (is_ahead or not self.received[topic]):
+                found[topic] = count
+        return found
+
+    @property
+    def stray(self) -> dict[str, int]:
+        """Topic, of which other messages are recorded, to messages stamped long before the start."""
+        return {topic: count for topic, count in self._stray.items() if count and topic not in self.outside}
+
     def losses(self, late: Mapping[str, int], repeated: Mapping[str, int]) -> dict[str, dict[str, int]]:
         """All of it, without zeros; messages that came late, or twice, are those of a lock-step order."""
         found = {
@@ -159,6 +200,8 @@ class MessageAccounts:
             "late": dict(late),
             "repeated": dict(repeated),
             "unreadable": dict(self.unreadable),
+            "outside": self.outside,
+            "stray": self.stray,
         }
         superseded: Counter[str] = Counter()
         for kind in ("lost", "late"):

@@ -218,6 +218,9 @@ class RecordingThread:
             try:
                 self._do(task)
             except Exception as error:
+                if isinstance(task, _Mark):  # of an episode that is closed: nothing of another one is given up
+                    self._report("unmarked", f"{task.episode_id} cannot be marked: {type(error).__name__}: {error}")
+                    continue
                 self._give_up(error, task.end_ns if isinstance(task, _Close) else 0)
             finally:
                 if isinstance(task, Stamped):

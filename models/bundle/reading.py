@@ -14,6 +14,7 @@ from models.bundle.structure import ModelStructure, TensorInfo, read_structure
 from models.contract import Contract, parse_contract
 from models.data import FloatArray
 from models.errors import BundleError, ContractError
+from models.regular_file import read_regular_file
 
 __all__ = ["Bundle", "inspect_bundle"]
 
@@ -138,20 +139,17 @@ def inspect_bundle(path: Path | str, sha256: str = "") -> Bundle:
 def _read(path: Path) -> bytes:
     try:
         size = path.stat().st_size
-        content = b""
-        if size <= MAX_BYTES:
-            with path.open("rb") as stream:
-                content = stream.read(MAX_BYTES)
-    except OSError as error:
+        content = b"" if size > MAX_BYTES else read_regular_file(path, MAX_BYTES)
+    except (OSError, ValueError) as error:
         raise BundleError(
             f"cannot read the policy bundle {path}",
-            found=error.strerror,
+            found=error.strerror if isinstance(error, OSError) else str(error),
             fix="export one with `understudy export`, or give another path",
         ) from error
-    if size > MAX_BYTES:
+    if max(size, len(content)) > MAX_BYTES:
         raise BundleError(
             f"{path.name} is too large for a policy bundle",
-            found=f"{size} bytes",
+            found=f"{max(size, len(content))} bytes",
             expected=f"at most {MAX_BYTES} bytes",
         )
     if not content:

@@ -34,7 +34,9 @@ publisher, reliable or not; a reliable subscription hears nothing from a driver 
 _COMMAND = Qos()
 """Of a command: reliable, as a plain rclpy publisher offers it, for each one counts."""
 
-_TOPIC = re.compile(r"(~/|/)?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
+_TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
+_OWN_TOPICS = ("/episode", "/gate/decision", "/diagnostics", "/recorder/ack")
+"""What Understudy's nodes say themselves; a robot commanded there would be commanded by words."""
 _TYPE = re.compile(r"([a-z][a-z0-9_]*)/(?:(msg)/)?([A-Za-z]\w*)", re.ASCII)
 _CODEC = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", re.ASCII)
 
@@ -52,6 +54,8 @@ def read_channel(reader: Reader, node: Node, types: TopicTypes, *, is_image: boo
     allowed = COMMAND_KEYS if actions else _CHANNEL_KEYS
     fields = reader.mapping(node, allowed, ("topic", "type"), None if actions else _ONLY_ACTIONS)
     topic = read_topic(reader, fields.get("topic"))
+    if actions and f"/{topic.lstrip('/')}" in _OWN_TOPICS:
+        reader.wrong(fields["topic"], "Understudy's own nodes publish here", "the topic that the robot listens to")
     message_type = _read_type(reader, fields.get("type"), custom="decoder" in fields or "encoder" in fields)
     if topic and message_type:
         first, where = types.setdefault(topic, (message_type, fields["type"].path))
@@ -79,9 +83,11 @@ def read_channel(reader: Reader, node: Node, types: TopicTypes, *, is_image: boo
 
 
 def read_topic(reader: Reader, node: Node | None) -> str:
-    """A ROS topic name."""
+    """A ROS topic name; not a private one (``~/odom``), which each node would look for under its own name."""
     topic = reader.text(node, "a topic name such as /joint_states")
-    if topic and node is not None and (not _TOPIC.fullmatch(topic) or "__" in topic):
+    if topic.startswith("~") and node is not None:
+        reader.wrong(node, "a private name, which is another topic in every node", "a whole one: /driver/odom")
+    elif topic and node is not None and (not _TOPIC.fullmatch(topic) or "__" in topic):
         rule = "letters, digits and single underscores between slashes, no token starting with a digit"
         reader.wrong(node, "not a valid ROS topic name", rule)
     return topic

@@ -14,6 +14,7 @@ from models.contract.sections import GATE_KEYS, MEMORY_KEYS, halt_stop, read_gat
 from models.contract.streams import SOURCE_KEYS, read_streams
 from models.contract.yaml_tree import MAX_BYTES, Node, read_yaml
 from models.errors import ContractError
+from models.regular_file import read_regular_file
 
 __all__ = ["UNUSED_SECTIONS", "load_contract", "parse_contract"]
 
@@ -39,9 +40,7 @@ def load_contract(path: Path | str) -> Contract:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            # One byte more than allowed is enough to know; a device or a huge file is not read to its end.
-            data = file.read(MAX_BYTES + 1)
+        data = read_regular_file(path, MAX_BYTES)
     except FileNotFoundError:
         others = sorted(other.name for other in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
         raise ContractError(

@@ -183,6 +183,9 @@ def read_gate(reader: Reader, section: Node, actions: tuple[Source, ...]) -> Gat
         if "topic" in proposal:
             proposal_topic = _not_a_command(reader, proposal["topic"], actions)
         proposal_age = reader.duration(proposal.get("max_age"), proposal_age)
+    if proposal_topic.lstrip("/") in {expert.lstrip("/") for expert in experts}:
+        node = fields.get("proposal", section)
+        reader.wrong(node, "the policy's proposals have the expert's topic", "a topic of its own for each")
     threshold = reader.number(fields.get("threshold"), ("1",), default.unsafe_threshold, above=0.0, maximum=1.0)
     hysteresis = reader.number(fields.get("hysteresis"), ("1",), min(default.hysteresis, threshold / 2), minimum=0.0)
     if hysteresis >= threshold:

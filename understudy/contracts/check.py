@@ -158,11 +158,20 @@ def _placeholder_warnings(text: str) -> Iterator[str]:
         yield f"line {number} is still a placeholder: {value}"
 
 
+#: Units of what is still at 0 and moves otherwise; empty where none is declared.
+_SPEEDS = ("m/s", "rad/s", "")
+
+
 def _limit_warnings(contract: Contract) -> Iterator[str]:
     measured = {name for stream in contract.observations for name in stream.names}
     for limit, held in zip(contract.limits, contract.action_held, strict=False):
         if not limit.unit:
             yield f"limits of {limit.name}: no unit is declared, so its numbers are taken for SI units unchecked."
+        if limit.stop and not limit.is_position and not held and limit.unit in _SPEEDS:
+            yield (
+                f"limits of {limit.name}: a halt leaves it at {limit.stop:g} {limit.unit}".rstrip()
+                + ", so the robot creeps on; let its range hold 0, and stop there."
+            )
         if limit.is_position and not held:
             yield (
                 f"limits of {limit.name}: a halt moves this position to {limit.stop:g} {limit.unit or 'in SI units'}; "

@@ -8,8 +8,10 @@ from __future__ import annotations
 import errno
 import json
 import secrets
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -27,9 +29,23 @@ __all__ = ["RelabelServer"]
 
 #: An hour of labels at 50 Hz, in one request.
 MAX_BODY_BYTES = 16 * 1024 * 1024
+#: Of a Content-Length; Python refuses to read thousands of digits.
+MAX_LENGTH_DIGITS = 12
 _LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 #: A browser that stays silent in mid-request gives its thread back.
 REQUEST_TIMEOUT_S = 30.0
+
+
+class _QuietServer(ThreadingHTTPServer):
+    """A server that leaves the terminal to the person: a browser that hangs up in mid-answer is no news."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a connection that broke; of anything else one line, and no traceback."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            print(f"understudy relabel: a request failed: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 class RelabelServer:
@@ -54,7 +70,7 @@ class RelabelServer:
         self.finished = threading.Event()
         context = _Context(episode, session, speed, self.token, self.finished)
         try:
-            self._http = ThreadingHTTPServer(("127.0.0.1", port), _handler(context))
+            self._http = _QuietServer(("127.0.0.1", port), _handler(context))
         except OSError as error:
             taken = error.errno == errno.EADDRINUSE
             raise UnderstudyError(
@@ -62,7 +78,6 @@ class RelabelServer:
                 found="another program listens there" if taken else error.strerror,
                 fix="choose another with --port, or leave it out for a free one",
             ) from error
-        self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/{self.token}/"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.1,), daemon=True)
 
@@ -125,8 +140,8 @@ class _Context:
         for tick, values in body["labels"]:
             if not isinstance(tick, int) or isinstance(tick, bool):
                 raise ValueError("a tick is a whole number")
-            entries[tick] = None if values is None else [float(value) for value in values]
-        self.session.give(entries, float(body["speed"]))
+            entries[tick] = None if values is None else _numbers(values)
+        self.session.give(entries, *_numbers([body["speed"]]))
         return self.progress()
 
     def save(self, _body: Any) -> dict[str, object]:
@@ -139,6 +154,13 @@ class _Context:
         answer = self.save(None)
         self.finished.set()
         return answer
+
+
+def _numbers(values: object) -> list[float]:
+    """Numbers of a list; a text such as "12" is none, and neither is true. Raises ValueError, OverflowError."""
+    if not isinstance(values, list) or any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
+        raise ValueError("a label is a list of numbers")
+    return [float(value) for value in values]
 
 
 def _rows(values: FloatArray) -> list[list[float] | None]:
@@ -205,7 +227,7 @@ def _handler(context: _Context) -> type[BaseHTTPRequestHandler]:
             length = self.headers.get("Content-Length", "")
             if act is None:
                 self._json(HTTPStatus.NOT_FOUND, {"ok": False, "problem": "there is nothing at this address"})
-            elif not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+            elif not length.isdecimal() or len(length) > MAX_LENGTH_DIGITS or int(length) > MAX_BODY_BYTES:
                 self._json(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"ok": False, "problem": "too much at once"})
             else:
                 self._act(act, self.rfile.read(int(length)))
@@ -222,14 +244,15 @@ def _handler(context: _Context) -> type[BaseHTTPRequestHandler]:
 
         def _place(self) -> str | None:
             """The address behind the token; refused, and ``None``, without it or when another site asks."""
-            token, _, place = urlsplit(self.path).path.removeprefix("/").partition("/")
             # A name that leads here may belong to another site (DNS rebinding), whose scripts must not read a frame.
             # Ports may differ: an SSH tunnel's end has its own.
             addresses = [f"//{self.headers.get('Host', '')}", *self.headers.get_all("Origin", [])]
-            try:
+            token, place = "", ""
+            named: list[str | None] = [None]
+            # An address that is none, such as "[::1", leads nowhere.
+            with suppress(ValueError):
+                token, _, place = urlsplit(self.path).path.removeprefix("/").partition("/")
                 named = [urlsplit(address).hostname for address in addresses]
-            except ValueError:  # an address that is none, such as "[::1"
-                named = [None]
             known = secrets.compare_digest(token.encode(), context.token.encode())
             if known and all(name in _LOCAL_NAMES for name in named):
                 return place
