@@ -23,7 +23,7 @@ LAUNCH = REPOSITORY / "launch"
 CONTRACT = REPOSITORY / "contracts" / "driving.yaml"
 #: Declared by rclpy for every node.
 BUILT_IN = {"use_sim_time"}
-NODES = {path.stem for path in (REPOSITORY / "il_nodes" / "nodes").glob("*.py")} - {"__init__"}
+NODES = {path.stem for path in (REPOSITORY / "il_nodes" / "nodes").glob("*.py")} - {"__init__", "__main__"}
 
 
 @pytest.fixture(scope="module")

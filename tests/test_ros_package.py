@@ -16,7 +16,7 @@ import pytest
 from ros_processes import REPOSITORY
 
 PACKAGE = REPOSITORY / "ros2_ws" / "src" / "il_nodes"
-NODES = {path.stem for path in (REPOSITORY / "il_nodes" / "nodes").glob("*.py")} - {"__init__"}
+NODES = {path.stem for path in (REPOSITORY / "il_nodes" / "nodes").glob("*.py")} - {"__init__", "__main__"}
 
 
 @pytest.fixture

@@ -66,8 +66,6 @@ def relabel(
             server = RelabelServer(shown, session, port, speed)
             if session.resumed:
                 console.say(f"  going on with {session.resumed}")
-            console.say(f"open {server.url}")
-            console.say("  Ctrl-C ends; nothing is saved that was not saved on the page")
             server.start()
             return _serve(console, session, server)
     finally:
@@ -80,6 +78,8 @@ def _serve(console: Console, session: LabelSession, server: RelabelServer) -> in
 
     problem = ""
     try:
+        console.say(f"open {server.url}")
+        console.say("  Ctrl-C ends; nothing is saved that was not saved on the page")
         while not server.finished.wait(1.0):
             problem = _keep_draft(console, session, DRAFT_EVERY_S, problem)
     except KeyboardInterrupt:
