@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.augment import vary_light
+from models.augment import Augmentation, vary_light
 from models.contract import Contract
 from models.episodes import EpisodeDataset
 from models.errors import TrainingError
@@ -49,6 +49,8 @@ class BehavioralCloningConfig:
     held_out: float = 0.2
     # Strength of the change of brightness and contrast, in standard deviations; 0 turns it off.
     light: float = 0.1
+    # What training examples are changed by, observation and action together; see `models.augment`. None for nothing.
+    augmentation: Augmentation | None = None
     # Every so many epochs the `evaluate` callback of `fit` drives the policy, where one is given.
     evaluate_every: int = 5
     # SafeDAgger's classifier; None leaves it out: nothing is ever unsafe.
@@ -121,7 +123,7 @@ class BehavioralCloning:
         )
         with _reproducible(config.seed, config.threads):
             policy = _new_policy(dataset, contract, config.policy)
-            samples = TrainingSamples(dataset, policy, contract.memory, config.preload_bytes)
+            samples = TrainingSamples(dataset, policy, contract.memory, config.preload_bytes, config.augmentation)
             curve = self._train(policy, samples, held_out, progress, evaluate)
             safety = self._fit_safety(policy, samples, held_out, contract.gate.unsafe_threshold)
             error, constant_error = _errors(policy, samples, held_out)
@@ -203,12 +205,12 @@ class BehavioralCloning:
 
 def _loss(policy: Policy, samples: TrainingSamples, batch: Tensor, light: float) -> Tensor:
     """Mean loss of a batch of frames, over the chunk steps that lie inside their episode."""
-    inputs = samples.inputs(batch)
+    inputs, targets = samples.draw(batch) if policy.training else (samples.inputs(batch), samples.targets[batch])
     if policy.training:
         images = {stream.key for stream in policy.specification.streams if stream.is_image}
         inputs = {key: vary_light(rows, light) if key in images else rows for key, rows in inputs.items()}
     valid = samples.valid[batch]
-    loss = policy.head.loss(policy.features(inputs), samples.targets[batch]) * valid
+    loss = policy.head.loss(policy.features(inputs), targets) * valid
     return loss.sum() / (valid.sum() * loss.shape[2])
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.augment import Augmentation, recorded_examples
 from models.contract import Memory
 from models.episodes import EpisodeDataset
 from models.policies import Policy
@@ -30,6 +31,7 @@ class TrainingSamples:
         policy: its normalisation and its chunk length are used, never its weights.
         memory: the contract's.
         preload_bytes: the most that prepared frames may take in memory.
+        augmentation: what training examples are changed by, anew each time they are drawn; torch's generator seeds it.
 
     Attributes:
         episodes: ``(T,)`` the number of the episode of each frame.
@@ -39,11 +41,21 @@ class TrainingSamples:
         preloaded: whether prepared frames are kept in memory.
     """
 
-    def __init__(self, dataset: EpisodeDataset, policy: Policy, memory: Memory, preload_bytes: int) -> None:
+    def __init__(
+        self,
+        dataset: EpisodeDataset,
+        policy: Policy,
+        memory: Memory,
+        preload_bytes: int,
+        augmentation: Augmentation | None = None,
+    ) -> None:
         self._dataset, self._policy, self._memory = dataset, policy, memory
         self.reach = (memory.frames - 1) * memory.stride
         self.episodes: npt.NDArray[np.int64] = dataset.episode_index
         self.targets, self.valid = _chunks(dataset, policy)
+        self._augmentation = augmentation
+        if augmentation is not None:
+            self._random = np.random.default_rng(int(torch.randint(2**31, ())))
         self._prepared: dict[str, Tensor] | None = None
         if _prepared_bytes(dataset, policy) <= preload_bytes:
             self._prepared = _prepare_all(dataset, policy)
@@ -65,6 +77,21 @@ class TrainingSamples:
             return {key: frames[stacks] for key, frames in self._prepared.items()}
         raw = self._dataset.stack(indices.numpy(), self._memory)
         return self._policy.prepare({key: torch.from_numpy(rows) for key, rows in raw.items()})
+
+    def draw(self, indices: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """What to learn from the frames ``indices (N,)``: their inputs and targets, augmented if that was asked for."""
+        if self._augmentation is None:
+            return self.inputs(indices), self.targets[indices]
+        recorded = recorded_examples(
+            self._dataset,
+            indices.numpy(),
+            memory=self._memory,
+            chunk=self.targets.shape[1],
+            reads=self._augmentation.reads,
+        )
+        examples = self._augmentation(recorded, self._random)
+        inputs = self._policy.prepare({key: torch.from_numpy(rows) for key, rows in examples.observations.items()})
+        return inputs, self._policy.action_normalizer(torch.from_numpy(examples.actions))
 
 
 def in_batches(indices: Tensor, size: int) -> Iterator[Tensor]:

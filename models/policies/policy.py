@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from models.errors import TrainingError
 from models.policies.encoder import Encoder
-from models.policies.heads import GaussianHead, Head, PointHead
+from models.policies.heads import GaussianHead, Head, PointHead, TrailHead
 from models.policies.image_encoder import ImageEncoder
 from models.policies.memory import ConcatenationMemory, Memory
 from models.policies.normalization import Normalizer
@@ -87,10 +87,10 @@ class Policy(nn.Module):
         self.fusion = nn.Linear(sum(encoder.width for encoder in encoders), config.features)
         self.recurrence = _recurrence(config)
         width = self.recurrence.width if self.recurrence is not None else config.features
-        self.head = _head(config, width, len(specification.action_names))
-        self.safety = SafetyHead(width, config.safety_features)
         floor = ACTION_SCALE_FLOOR * (scaling.maximum - scaling.minimum)
         self.action_normalizer = Normalizer(scaling.mean["action"], scaling.deviation["action"], floor)
+        self.head = _head(config, width, len(specification.action_names), self.action_normalizer)
+        self.safety = SafetyHead(width, config.safety_features)
         self.register_buffer("minimum", torch.from_numpy(np.array(scaling.minimum, np.float32)))
         self.register_buffer("maximum", torch.from_numpy(np.array(scaling.maximum, np.float32)))
 
@@ -211,10 +211,22 @@ def _recurrence(config: PolicyConfig) -> RecurrentMemory | None:
     return GruMemory(config.features, config.memory_features) if config.memory == "gru" else None
 
 
-def _head(config: PolicyConfig, width: int, dims: int) -> Head:
+def _head(config: PolicyConfig, width: int, dims: int, normalizer: Normalizer) -> Head:
     if config.head == "gaussian":
         return GaussianHead(width, config.chunk, dims)
+    if config.head == "trail":
+        return TrailHead(width, config.chunk, dims, _trail_levels(config, dims, normalizer), config.trail_dimension)
     return PointHead(width, config.chunk, dims, config.loss)
+
+
+def _trail_levels(config: PolicyConfig, dims: int, normalizer: Normalizer) -> Tensor:
+    """``(3,)`` normalised steering of right, straight and left."""
+    if config.trail_dimension >= dims:
+        raise TrainingError("no such action dimension to steer", found=config.trail_dimension, expected=f"below {dims}")
+    commands = torch.zeros(3, dims)
+    commands[:, config.trail_dimension] = torch.tensor([-config.trail_turn, 0.0, config.trail_turn])
+    levels: Tensor = normalizer(commands)[:, config.trail_dimension]
+    return levels
 
 
 def _hide_samples(frames: Tensor, probability: float) -> Tensor:

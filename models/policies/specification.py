@@ -12,7 +12,7 @@ from models.errors import TrainingError
 
 __all__ = ["PolicyConfig", "PolicySpecification", "StreamShape"]
 
-HEADS = ("point", "gaussian")
+HEADS = ("point", "gaussian", "trail")
 POINT_LOSSES = ("l1", "mse", "huber")
 MEMORIES = ("stack", "gru")
 
@@ -44,10 +44,15 @@ class StreamShape:
 class PolicyConfig:
     """The choices that shape the network. Contradictions are rejected at construction with a ``TrainingError``."""
 
-    # Output layer and its loss: "point" (a regression) or "gaussian" (negative log-likelihood, acts with the mean).
+    # Output layer and its loss: "point" (a regression), "gaussian" (negative log-likelihood, acts with the mean) or
+    # "trail" (left, straight or right; steers by the difference of their probabilities).
     head: str = "point"
     # Loss of the point head, on normalised actions: "l1", "mse" or "huber".
     loss: str = "huber"
+    # Of the trail head: the steering command, in the action's unit, of a turn to the left that is certain.
+    trail_turn: float = 1.0
+    # Of the trail head: the action dimension that steers.
+    trail_dimension: int = 1
     # Actions proposed per observation; step i is meant for i ticks later.
     chunk: int = 1
     # Share of an image's rows cut off at the top before anything else: on a road that is sky, which only distracts.
@@ -75,6 +80,8 @@ class PolicyConfig:
     def __post_init__(self) -> None:
         _require_choice("head", self.head, HEADS)
         _require_choice("loss", self.loss, POINT_LOSSES)
+        _require(self.trail_turn > 0.0, "trail_turn", self.trail_turn, "a positive steering command")
+        _require(self.trail_dimension >= 0, "trail_dimension", self.trail_dimension, "the index of an action dimension")
         _require(self.chunk >= 1, "chunk", self.chunk, "at least 1 action")
         _require(0.0 <= self.crop_top < 1.0, "crop_top", self.crop_top, "a share of the rows in [0, 1)")
         _require(self.pool >= 1, "pool", self.pool, "at least 1 pixel")

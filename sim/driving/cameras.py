@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +20,29 @@ import pybullet
 from models.errors import SimulationError
 from sim.driving.road_mesh import Color
 
-__all__ = ["CAMERAS", "CHASE_CAMERA", "Camera", "CameraConfig"]
+if TYPE_CHECKING:
+    from models.augment.ground_plane import GroundCamera
+
+__all__ = ["CAMERAS", "CHASE_CAMERA", "Camera", "CameraConfig", "Light"]
 
 Image = npt.NDArray[np.uint8]
 
-# Light from straight above: flat ground has one brightness everywhere, and so keeps the colour it was given.
-_LIGHT = {"lightDirection": [0.0, 0.0, 1.0], "lightColor": [1.0, 1.0, 1.0], "lightAmbientCoeff": 0.6}
-_LIGHT |= {"lightDiffuseCoeff": 0.4, "lightSpecularCoeff": 0.0, "shadow": 0}
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """What falls on the world. From straight above, flat ground has one brightness, and keeps the colour it was given.
+
+    Attributes:
+        direction: towards the light, in the world; of any length.
+        color: red, green, blue in [0, 1].
+        ambient: share of it that comes from everywhere.
+        diffuse: share of it that comes from ``direction``.
+    """
+
+    direction: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    color: Color = (1.0, 1.0, 1.0)
+    ambient: float = 0.6
+    diffuse: float = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,25 @@ class CameraConfig:
         if not 0.0 < self.vertical_field_of_view_rad < math.pi or not 0.0 < self.near_m < self.far_m:
             raise SimulationError(f"camera {self.name!r} has an impossible view", found=self)
 
+    @property
+    def ground_camera(self) -> GroundCamera:
+        """The same camera, as what warps its pictures needs to know it.
+
+        TinyRenderer samples a pixel at its corner: a point on the optical axis appears in column ``width / 2`` and row
+        ``height / 2 - 1`` (measured; a test holds it), half a pixel from the image's middle.
+        """
+        from models.augment.ground_plane import GroundCamera  # brings OpenCV along, which a simulator does not need
+
+        return GroundCamera(
+            position_m=self.position_m,
+            pitch_rad=self.pitch_rad,
+            vertical_field_of_view_rad=self.vertical_field_of_view_rad,
+            width=self.width,
+            height=self.height,
+            yaw_rad=self.yaw_rad,
+            principal_point_px=(self.width / 2.0, self.height / 2.0 - 1.0),
+        )
+
 
 # At x = 1.4 m, over the front axle, the lens sees no part of the car.
 CAMERAS = (
@@ -80,8 +115,15 @@ CHASE_CAMERA = CameraConfig("chase", (-3.2, 0.0, 2.2), pitch_rad=math.radians(20
 class Camera:
     """Draws what one camera of a car sees, with PyBullet's CPU renderer."""
 
-    def __init__(self, config: CameraConfig, client: int) -> None:
+    def __init__(self, config: CameraConfig, client: int, light: Light | None = None) -> None:
         self.config = config
+        light = light or Light()
+        self._light = {"lightDirection": list(light.direction), "lightColor": list(light.color), "shadow": 0}
+        self._light |= {
+            "lightAmbientCoeff": light.ambient,
+            "lightDiffuseCoeff": light.diffuse,
+            "lightSpecularCoeff": 0.0,
+        }
         self._client = client
         cos_yaw, sin_yaw = math.cos(config.yaw_rad), math.sin(config.yaw_rad)
         cos_pitch, sin_pitch = math.cos(config.pitch_rad), math.sin(config.pitch_rad)
@@ -136,7 +178,7 @@ class Camera:
             renderer=pybullet.ER_TINY_RENDERER,
             flags=pybullet.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self._client,
-            **_LIGHT,
+            **self._light,
         )
         return drawn
 
