@@ -49,7 +49,8 @@ class BehavioralCloningConfig:
     held_out: float = 0.2
     # Strength of the change of brightness and contrast, in standard deviations; 0 turns it off.
     light: float = 0.1
-    # What training examples are changed by, observation and action together; see `models.augment`. None for nothing.
+    # What examples are changed by, observation and action together; see `models.augment`. None for nothing. Held-out
+    # examples are changed too (in the same way every epoch), or the choice of the checkpoint would ignore recovery.
     augmentation: Augmentation | None = None
     # Every so many epochs the `evaluate` callback of `fit` drives the policy, where one is given.
     evaluate_every: int = 5
@@ -205,7 +206,7 @@ class BehavioralCloning:
 
 def _loss(policy: Policy, samples: TrainingSamples, batch: Tensor, light: float) -> Tensor:
     """Mean loss of a batch of frames, over the chunk steps that lie inside their episode."""
-    inputs, targets = samples.draw(batch) if policy.training else (samples.inputs(batch), samples.targets[batch])
+    inputs, targets = samples.draw(batch, policy.training)
     if policy.training:
         images = {stream.key for stream in policy.specification.streams if stream.is_image}
         inputs = {key: vary_light(rows, light) if key in images else rows for key, rows in inputs.items()}

@@ -78,8 +78,11 @@ class TrainingSamples:
         raw = self._dataset.stack(indices.numpy(), self._memory)
         return self._policy.prepare({key: torch.from_numpy(rows) for key, rows in raw.items()})
 
-    def draw(self, indices: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """What to learn from the frames ``indices (N,)``: their inputs and targets, augmented if that was asked for."""
+    def draw(self, indices: Tensor, training: bool = True) -> tuple[dict[str, Tensor], Tensor]:
+        """Inputs and targets of the frames ``indices (N,)``, augmented if that was asked for.
+
+        In training every call draws anew. Otherwise equal frames give equal examples, so that epochs can be compared.
+        """
         if self._augmentation is None:
             return self.inputs(indices), self.targets[indices]
         recorded = recorded_examples(
@@ -89,7 +92,7 @@ class TrainingSamples:
             chunk=self.targets.shape[1],
             reads=self._augmentation.reads,
         )
-        examples = self._augmentation(recorded, self._random)
+        examples = self._augmentation(recorded, self._random if training else np.random.default_rng(int(indices[0])))
         inputs = self._policy.prepare({key: torch.from_numpy(rows) for key, rows in examples.observations.items()})
         return inputs, self._policy.action_normalizer(torch.from_numpy(examples.actions))
 
