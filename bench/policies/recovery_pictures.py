@@ -48,12 +48,14 @@ def draw_montage(world: DrivingWorld, path: Path) -> None:
     """Recorded, really moved, warped: one row a place."""
     world.reset(MONTAGE_TRACK)
     figure, axes = _figure(len(PLACES), len(TITLES), (10.0, 7.0))
+    for axis, title in zip(axes[0], TITLES, strict=True):
+        axis.set_title(title)
     for row, (arc_m, left_m, turn_rad) in zip(axes, PLACES, strict=True):
         aside = look_aside(world, arc_m, left_m, turn_rad)
         warped, smeared = (aside.view(fill).warp(aside.recorded) for fill in ("road", "border"))
-        for axis, picture, title in zip(row, (aside.recorded, aside.moved, warped, smeared), TITLES, strict=True):
+        for axis, picture in zip(row, (aside.recorded, aside.moved, warped, smeared), strict=True):
             axis.imshow(picture, interpolation="nearest")
-            axis.set(xticks=[], yticks=[], title=title if row is axes[0] else "")
+            axis.set(xticks=[], yticks=[])
         row[0].set_ylabel(f"{left_m:+.1f} m, {turn_rad:+.2f} rad")
     _save(figure, path)
 

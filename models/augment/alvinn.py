@@ -41,8 +41,8 @@ class ShiftAndRotate(Augmentation):
     vehicle: Vehicle
     # Where the vehicle may stand.
     poses: Poses = field(default_factory=Poses)
-    # Distance after which it is back on its path.
-    recovery_m: float = 8.0
+    # Distance after which a policy that follows these labels is back on its path, to a hundredth of where it was.
+    recovery_m: float = 12.0
     # Share of examples that are moved; the others stay as they were recorded.
     share: float = 0.75
     # Where the observation says how fast the vehicle turns; None where it does not.
@@ -64,8 +64,8 @@ class ShiftAndRotate(Augmentation):
         drawn = bank[random.integers(len(bank), size=len(examples))]
         drawn = drawn * (random.uniform(size=len(examples)) < self.share)[:, None]
         left, turn = drawn[:, 0], drawn[:, 1]
-        distance = np.full(len(examples), self.recovery_m)
-        actions = recovering_actions(examples, left, turn, distance, self.vehicle)
+        recovery_m = np.full(len(examples), self.recovery_m)
+        actions = recovering_actions(examples, left, turn, recovery_m, self.vehicle)
         observations = dict(examples.observations)
         motions = [Motion(float(shift), float(angle)) for shift, angle in drawn]
         bends = road_curvature(examples, self.vehicle)

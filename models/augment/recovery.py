@@ -12,7 +12,8 @@ Generation for Dynamic Street Scenarios in a Frenet Frame", appendix A, for a ``
 
 A vehicle that drives this plan to its end is back after ``L``. A policy is asked anew at every frame, and so always
 begins another return: then ``d'' + 4 d'/L + 6 d/L^2 = 0``, of which a fifth is left after ``L`` and a hundredth after
-``2 L``. ALVINN steered by an arc to a point on the road ahead (pure pursuit; Pomerleau 1991), which brings
+``2 L``. A label that shall bring a vehicle back within a distance is therefore the beginning of a plan of half of it
+(``PLANNED_SHARE``). ALVINN steered by an arc to a point on the road ahead (pure pursuit; Pomerleau 1991), which brings
 the vehicle back but across the road; DAVE-2 asks for "location and orientation" (Bojarski et al. 2016, section 2).
 """
 
@@ -21,9 +22,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["return_path", "steering_curvature"]
+__all__ = ["PLANNED_SHARE", "return_path", "steering_curvature"]
 
 Float64Array = npt.NDArray[np.float64]
+
+PLANNED_SHARE = 0.5
+"""Length of the plan that a label is the beginning of, as a share of the distance after which the vehicle is back."""
 
 # 1 - k d at least this: beyond the centre of the path's bend there is no way of following it.
 _LEAST_STRETCH = 0.2

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.augment.augmentation import Examples
-from models.augment.recovery import return_path, steering_curvature
+from models.augment.recovery import PLANNED_SHARE, return_path, steering_curvature
 from models.augment.vehicle import Vehicle
 from models.data import FloatArray
 from models.errors import TrainingError
@@ -40,7 +40,7 @@ def recovering_actions(
     examples: Examples,
     left_m: Float64Array,
     turn_rad: Float64Array,
-    distance_m: Float64Array,
+    recovery_m: Float64Array,
     vehicle: Vehicle,
 ) -> FloatArray:
     """Actions ``(N, chunk, A)`` of a vehicle that returns to the recorded path.
@@ -52,7 +52,7 @@ def recovering_actions(
         examples: what was recorded, on the path.
         left_m: ``(N,)`` how far to the left of the recorded vehicle this one stands.
         turn_rad: ``(N,)`` how far it is turned to the left of it.
-        distance_m: ``(N,)`` after which it is back.
+        recovery_m: ``(N,)`` distance after which it is back if it asks for a label at every tick.
         vehicle: what the actions mean.
     """
     actions = examples.actions
@@ -60,7 +60,8 @@ def recovering_actions(
     travelled = np.cumsum(speeds, axis=1) * examples.period_s
     travelled = np.concatenate([np.zeros((len(examples), 1)), travelled[:, :-1]], axis=1)
     here = road[:, :1]
-    path = return_path(left_m[:, None], turn_rad[:, None], here, distance_m[:, None], travelled)
+    planned_m = PLANNED_SHARE * recovery_m[:, None]
+    path = return_path(left_m[:, None], turn_rad[:, None], here, planned_m, travelled)
     changed = vehicle.steer(actions, steering_curvature(*path, road))
     moved = (left_m != 0.0) | (turn_rad != 0.0)
     return np.where(moved[:, None, None], changed, actions)

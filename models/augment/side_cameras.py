@@ -28,8 +28,9 @@ __all__ = ["CameraStream", "SideCameras", "stand_in_motion"]
 
 # Between cameras that stand for each other. A hundredth of a degree, a millimetre: what a calibration can tell.
 _SAME = 1e-3
-# A recovery within two seconds needs some distance even where the vehicle hardly moves.
-_SHORTEST_RECOVERY_M = 2.0
+# However slowly a vehicle moves, it needs some distance: this is four wheelbases of the simulated car, in which it can
+# cross a metre within its steering's limits.
+_SHORTEST_RECOVERY_M = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class SideCameras(Augmentation):
     sides: tuple[CameraStream, ...]
     # What the actions mean.
     vehicle: Vehicle
-    # Time after which the vehicle is back on its path, at the speed of the recorded action.
+    # Time after which a policy that follows these labels is back on its path, to a hundredth of where it was, at the
+    # speed of the recorded action.
     recovery_s: float = 2.0
     # Other places, made by warping the nearest camera's picture; None for the cameras' own places only.
     between: Poses | None = None
@@ -82,8 +84,8 @@ class SideCameras(Augmentation):
         left = np.array([motion.left_m for motion in motions])
         turn = np.array([motion.turn_rad for motion in motions])
         speeds, _ = self.vehicle.read(examples.actions[:, 0])
-        distance = np.maximum(self.recovery_s * speeds, _SHORTEST_RECOVERY_M)
-        actions = recovering_actions(examples, left, turn, distance, self.vehicle)
+        recovery_m = np.maximum(self.recovery_s * speeds, _SHORTEST_RECOVERY_M)
+        actions = recovering_actions(examples, left, turn, recovery_m, self.vehicle)
         observations = {key: rows for key, rows in examples.observations.items() if key not in self.reads}
         observations[self.front.key] = self._look(examples, chosen, motions)
         if self.yaw_rate is not None:
