@@ -64,6 +64,14 @@ def test_ground_and_sky_meet_without_a_seam(motion: Motion) -> None:
     np.testing.assert_allclose(near, far, atol=1e-6)
 
 
+def test_the_sky_turns_and_does_not_shift() -> None:
+    """Catches clouds that move to the side with the vehicle, and a turn to the wrong side."""
+    camera, sky = ground_camera(), np.array([[20.0, 2.0], [70.0, 10.0]])
+    np.testing.assert_allclose(_apply(far_homography(camera, camera, Motion(0.8, 0.0, 0.5)), sky), sky, atol=1e-9)
+    turned = _apply(far_homography(camera, camera, Motion(0.0, 0.2)), sky)
+    assert np.all(turned[:, 0] < sky[:, 0] - 5.0)
+
+
 def test_shift_and_back_is_where_it_was() -> None:
     """Catches a view whose inverse motion is not its inverse."""
     camera = ground_camera()

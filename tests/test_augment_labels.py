@@ -58,9 +58,10 @@ def test_a_chunk_is_one_return() -> None:
 
 
 def test_without_a_shift_nothing_changes_to_the_bit() -> None:
-    """Catches a label that passes through a division and comes back another number."""
-    recorded = examples(3, chunk=4, speed=3.3, yaw_rate=0.77)
-    assert np.array_equal(_moved(0.0, 0.0, recorded), recorded.actions)
+    """Catches a label that passes through a division and comes back another number, or cut to the vehicle's limits."""
+    hard = VEHICLE.lateral_acceleration_m_s2 / 6.0 + 0.3
+    for recorded in (examples(3, chunk=4, speed=3.3, yaw_rate=0.77), examples(3, speed=6.0, yaw_rate=hard)):
+        assert np.array_equal(_moved(0.0, 0.0, recorded), recorded.actions)
 
 
 def test_a_hard_return_costs_speed_and_respects_the_steering() -> None:
