@@ -94,12 +94,13 @@ class SideCameras(Augmentation):
 
     def _draw(self, count: int, random: np.random.Generator) -> tuple[npt.NDArray[np.int64], list[Motion]]:
         """For each example the camera, ``(count,)``, and the place that its picture stands for."""
+        places = self.places
         if self.between is None:
-            chosen = random.integers(1 + len(self.sides), size=count)
-            return chosen, [self.places[index] for index in chosen]
+            chosen = random.integers(len(places), size=count)
+            return chosen, [places[index] for index in chosen]
         bank = self.between.all()
         drawn = bank[random.integers(len(bank), size=count)]
-        shifts = np.array([place.left_m for place in self.places])
+        shifts = np.array([place.left_m for place in places])
         nearest = np.argmin(np.abs(drawn[:, :1] - shifts), axis=1)
         return nearest, [Motion(float(left), float(turn)) for left, turn in drawn]
 
