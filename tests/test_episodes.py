@@ -226,7 +226,7 @@ def test_a_split_never_cuts_an_episode(tmp_path: Path, fraction: float) -> None:
 
 
 def test_a_single_episode_cannot_be_split(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="1 episodes"):
+    with pytest.raises(DatasetError, match="1 episode,"):
         write_dataset(tmp_path / "set", [make_episode()], CONTRACT).split(0.5, 0)
 
 
