@@ -6,13 +6,16 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pybullet
 
 from models.errors import SimulationError
+
+if TYPE_CHECKING:
+    from models.augment.ground_plane import GroundCamera
 
 __all__ = ["Camera", "CameraConfig", "Color", "Image", "Light"]
 
@@ -56,6 +59,25 @@ class CameraConfig:
             raise SimulationError(f"camera {self.name!r} has no pixels", found=f"{self.width}x{self.height}")
         if not 0.0 < self.vertical_field_of_view_rad < math.pi or not 0.0 < self.near_m < self.far_m:
             raise SimulationError(f"camera {self.name!r} has an impossible view", found=self)
+
+    @property
+    def ground_camera(self) -> GroundCamera:
+        """The same camera, as what warps its pictures needs to know it; its mount must stand on the ground.
+
+        TinyRenderer samples a pixel at its corner: a point on the optical axis appears in column ``width / 2`` and row
+        ``height / 2 - 1`` (measured; a test holds it), half a pixel from the image's middle.
+        """
+        from models.augment.ground_plane import GroundCamera  # brings OpenCV along, which a simulator does not need
+
+        return GroundCamera(
+            position_m=self.position_m,
+            pitch_rad=self.pitch_rad,
+            vertical_field_of_view_rad=self.vertical_field_of_view_rad,
+            width=self.width,
+            height=self.height,
+            yaw_rad=self.yaw_rad,
+            principal_point_px=(self.width / 2.0, self.height / 2.0 - 1.0),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ CASES: dict[str, dict[str, Any]] = {
     "cvae": {"head": HEADS["cvae"]},
     "n_best": {"head": HEADS["n_best"]},
     "adversarial": {"head": HEADS["adversarial"]},
+    "trail": {"head": HEADS["trail"]},
     "flow, rnn": {"head": HEADS["flow"], **MEMORIES["rnn"]},
 }
 

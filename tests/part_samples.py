@@ -26,6 +26,7 @@ from models.policies.heads import (
     MixtureOptions,
     NBestOptions,
     PointOptions,
+    TrailOptions,
 )
 
 WIDTH, CHUNK, DIMS = 8, 3, 2
@@ -41,6 +42,7 @@ HEADS: dict[str, HeadOptions] = {
     "n_best": NBestOptions(draws=4, latent=2, hidden=16),
     "adversarial": AdversarialOptions(latent=2, hidden=16),
     "flow": FlowOptions(steps=4, hidden=16),
+    "trail": TrailOptions(),
 }
 """One of each kind."""
 

@@ -249,6 +249,27 @@ def test_the_car_stands_where_it_was_put(arc: float, lateral: float, turned: flo
         assert world.status.progress_m == 0.0
 
 
+@pytest.mark.parametrize(("lateral", "turned"), [(0.7, 0.2), (-0.8, -0.15), (0.0, 0.3)])
+def test_a_pushed_car_drives_on_from_there(lateral: float, turned: float) -> None:
+    """Catches a push that stops the car, that keeps its old direction of travel, or that counts as progress."""
+    with DrivingWorld(seed=6) as world:
+        before = drive(world, 4.0, 0.2, 2.0).car
+        status = world.status
+        car = world.push(lateral, turned).car
+        assert world.status.cross_track_m == pytest.approx(lateral, abs=1e-3)
+        assert world.status.heading_error_rad == pytest.approx(turned, abs=0.01)
+        assert world.status.progress_m == status.progress_m
+        assert world.status.elapsed_s == status.elapsed_s
+        assert car.velocity_m_s == pytest.approx(before.velocity_m_s, abs=1e-6)
+        assert car.angular_velocity_rad_s == pytest.approx(before.angular_velocity_rad_s, abs=1e-6)
+        after = world.step(4.0, 0.2).car
+        assert after.speed_m_s == pytest.approx(before.speed_m_s, abs=0.05)
+        assert after.yaw_rate_rad_s == pytest.approx(before.yaw_rate_rad_s, abs=0.03)
+        assert world.car.steering_rad() == pytest.approx(math.atan(WHEELBASE_M * 0.2 / 4.0), abs=0.01)
+        with pytest.raises(SimulationError, match="place"):
+            world.push(math.inf)
+
+
 def test_time_is_exact() -> None:
     """Catches stamps that drift from the number of ticks."""
     with DrivingWorld() as world:

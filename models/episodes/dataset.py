@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -97,6 +97,38 @@ class EpisodeDataset:
         begins[1:] |= np.diff(self.stamps_ns) > _MAX_STEP * self.contract.period_s * 1e9
         return begins
 
+    @cached_property
+    def stretch_end(self) -> IndexArray:
+        """``(T,)`` the last tick of each tick's stretch without a reset of memory and without a tick left out."""
+        starts = np.append(np.flatnonzero(self.begins_stretch), len(self))
+        return np.repeat(starts[1:] - 1, np.diff(starts)).astype(np.int64)
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The contract's streams, in its order: what a policy sees. More may have been recorded."""
+        return tuple(stream.key for stream in self.contract.observations)
+
+    def for_robot(self, contract: Contract) -> EpisodeDataset:
+        """The same episodes for a robot that has fewer streams than were recorded, such as no side cameras.
+
+        Args:
+            contract: the robot's. Its streams and action dimensions must be among the recorded ones, at the same rate.
+
+        Raises:
+            DatasetError: it differs in more than the streams that are left out.
+        """
+        missing = [stream.key for stream in contract.observations if stream.key not in self.observations]
+        differs = contract.action_names != self.contract.action_names or contract.fps != self.contract.fps
+        if missing or differs:
+            raise DatasetError(
+                f"the dataset {self.path.name} was not recorded for this robot",
+                found=f"streams {', '.join(self.observations)}; actions {', '.join(self.contract.action_names)}; "
+                f"{self.contract.fps} ticks per second",
+                expected=f"streams {', '.join(stream.key for stream in contract.observations)}; actions "
+                f"{', '.join(contract.action_names)}; {contract.fps} ticks per second",
+            )
+        return replace(self, contract=contract)
+
     def stack_index(self, memory: Memory | None = None) -> IndexArray:
         """``(T, frames)`` ticks whose frames make each tick's stack, oldest first.
 
@@ -106,11 +138,20 @@ class EpisodeDataset:
         return self._stack_rows(np.arange(len(self), dtype=np.int64), memory)
 
     def stack(
-        self, indices: Sequence[int] | IndexArray, memory: Memory | None = None
+        self,
+        indices: Sequence[int] | IndexArray,
+        memory: Memory | None = None,
+        keys: Sequence[str] | None = None,
     ) -> dict[str, npt.NDArray[np.generic]]:
-        """Stream key to new contiguous ``(N, frames, …)``: byte for byte what the live assembler gave."""
+        """Stream key to new contiguous ``(N, frames, …)``: byte for byte what the live assembler gave.
+
+        Args:
+            indices: ``(N,)`` ticks.
+            memory: the contract's when not given.
+            keys: the contract's streams when not given.
+        """
         rows = self._stack_rows(np.asarray(indices, np.int64), memory)
-        return {key: array[rows] for key, array in self.observations.items()}
+        return {key: self.observations[key][rows] for key in (self.streams if keys is None else keys)}
 
     def _stack_rows(self, indices: IndexArray, memory: Memory | None) -> IndexArray:
         memory = memory or self.contract.memory
@@ -128,8 +169,7 @@ class EpisodeDataset:
             ``(T, length)`` ticks, and whether each still belongs to the same stretch without a reset of memory and
             without a tick left out, however few; where it does not, the stretch's last tick stands.
         """
-        starts = np.append(np.flatnonzero(self.begins_stretch), len(self))
-        last = np.repeat(starts[1:] - 1, np.diff(starts))
+        last = self.stretch_end
         later = np.arange(len(self), dtype=np.int64)[:, None] + np.arange(length, dtype=np.int64)
         return np.minimum(later, last[:, None]), later <= last[:, None]
 

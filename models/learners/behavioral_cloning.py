@@ -72,7 +72,7 @@ class BehavioralCloning:
         )
         with _reproducible(config.seed, config.threads):
             policy = _new_policy(dataset, contract, config.policy)
-            samples = TrainingSamples(dataset, policy, contract.memory, config.preload_bytes)
+            samples = TrainingSamples(dataset, policy, contract.memory, config.preload_bytes, config.augmentation)
             curve = self._train(policy, samples, held_out, progress, evaluate)
             safety = self._fit_safety(policy, samples, held_out, contract.gate.unsafe_threshold)
             exam = self._lessons(policy, samples, np.isin(samples.episodes, held_out), VALIDATION_BATCH)
@@ -122,7 +122,7 @@ class BehavioralCloning:
         is_held_out = np.isin(samples.episodes, held_out)
         lessons = self._lessons(policy, samples, ~is_held_out, config.batch_size)
         exam = self._lessons(policy, samples, is_held_out, VALIDATION_BATCH)
-        policy.head.fit(samples.targets[lessons.ticks], samples.valid[lessons.ticks], config.seed)
+        policy.head.fit(samples.drawn_targets(lessons.ticks, config.seed), samples.valid[lessons.ticks], config.seed)
         optimiser = torch.optim.Adam(
             policy.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
@@ -161,7 +161,7 @@ class BehavioralCloning:
 def _loss(policy: Policy, samples: TrainingSamples, lesson: Lesson) -> Tensor:
     """Mean loss of one number of an action, over the chunk steps that lie inside their episode."""
     valid = samples.valid[lesson.ticks]
-    loss = policy.head.loss(lesson.features, samples.targets[lesson.ticks], valid)
+    loss = policy.head.loss(lesson.features, lesson.targets, valid)
     return loss.sum() / (valid.sum() * samples.targets.shape[2])
 
 
@@ -172,9 +172,9 @@ def _validation_loss(exam: Lessons, seed: int) -> float:
     total, count = 0.0, 0.0
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
         torch.manual_seed(seed)
-        for lesson in exam.in_order():
+        for lesson in exam.augmented():
             valid = samples.valid[lesson.ticks]
-            total += float(policy.head.score(lesson.features, samples.targets[lesson.ticks], valid).sum())
+            total += float(policy.head.score(lesson.features, lesson.targets, valid).sum())
             count += float(valid.sum()) * samples.targets.shape[2]
     return total / count
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from models.augment import Augmentation
 from models.errors import TrainingError
 from models.learners.safety import SafetyConfig
 from models.policies import PolicyConfig
@@ -36,6 +37,9 @@ class BehavioralCloningConfig:
     held_out: float = 0.2
     # Strength of the change of brightness and contrast, in standard deviations; 0 turns it off.
     light: float = 0.1
+    # What examples are changed by, observation and action together; see `models.augment`. None for nothing. Held-out
+    # examples are changed too (in the same way every epoch), or the choice of the checkpoint would ignore recovery.
+    augmentation: Augmentation | None = None
     # Every so many epochs the `evaluate` callback of `fit` drives the policy, where one is given.
     evaluate_every: int = 5
     # SafeDAgger's classifier; None leaves it out: nothing is ever unsafe.
@@ -74,6 +78,13 @@ class BehavioralCloningConfig:
                     fix=f"leave `{name}` out, or choose a recurrent memory"
                     + (" and previous_action=True" if name == "alpha_last" else ""),
                 )
+        if self.augmentation is not None and self.policy.is_recurrent:
+            raise TrainingError(
+                "a recurrent policy cannot learn from augmented examples: each tick would be changed by itself, and a "
+                "sequence would jump",
+                found=f"augmentation={type(self.augmentation).__name__}, memory={self.policy.memory!r}",
+                fix='leave `augmentation` out, or set memory="stack"',
+            )
 
     def alpha(self, epoch: int) -> float:
         """Probability in ``epoch`` (from 1) that the expert's previous action is shown rather than the policy's own."""

@@ -25,10 +25,12 @@ class Lesson:
     Attributes:
         features: ``(N, width)``, with the graph of their gradients.
         ticks: ``(N,)`` which of the dataset's frames they are of.
+        targets: ``(N, chunk, A)`` what is to be done there, in normalised units.
     """
 
     features: Tensor
     ticks: Tensor
+    targets: Tensor
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,16 @@ class Lessons:
 
     def in_order(self) -> Iterator[Lesson]:
         """Every frame once, as the robot would see it: nothing disturbed, and its own previous actions."""
-        return self._stretches(None, 0.0, 0.0) if self.policy.is_recurrent else self._frames(self.ticks, 0.0)
+        if self.policy.is_recurrent:
+            return self._stretches(None, 0.0, 0.0)
+        return (self._lesson(part, self.samples.inputs(part)) for part in in_batches(self.ticks, self.size))
+
+    def augmented(self) -> Iterator[Lesson]:
+        """Every frame once and in order, augmented as in training but in the same way each time."""
+        if self.policy.is_recurrent:
+            return self.in_order()
+        batches = in_batches(self.ticks, self.size)
+        return (self._lesson(part, *self.samples.draw(part, training=False)) for part in batches)
 
     def shuffled(self, light: float, alpha: float) -> Iterator[Lesson]:
         """Every frame once, for training.
@@ -84,7 +95,12 @@ class Lessons:
 
     def _frames(self, ticks: Tensor, light: float) -> Iterator[Lesson]:
         for part in in_batches(ticks, self.size):
-            yield Lesson(self.policy.features(self._vary(self.samples.inputs(part), light)), part)
+            inputs, targets = self.samples.draw(part)
+            yield self._lesson(part, self._vary(inputs, light), targets)
+
+    def _lesson(self, ticks: Tensor, inputs: dict[str, Tensor], targets: Tensor | None = None) -> Lesson:
+        features = self.policy.features(inputs)
+        return Lesson(features, ticks, self.samples.targets[ticks] if targets is None else targets)
 
     def _stretches(self, order: Tensor | None, light: float, alpha: float) -> Iterator[Lesson]:
         laid = lay_lanes(self.ticks.numpy(), self.samples.begins, self.lanes, None if order is None else order.numpy())
@@ -105,7 +121,8 @@ class Lessons:
                 is_taught=torch.rand(ticks.shape) < alpha,
             )
             state = state.detach()
-            yield Lesson(features[piece >= 0], piece[piece >= 0])
+            ticks = piece[piece >= 0]
+            yield Lesson(features[piece >= 0], ticks, self.samples.targets[ticks])
 
     def _vary(self, inputs: dict[str, Tensor], light: float) -> dict[str, Tensor]:
         """Images ``(N, ..., C, h, w)`` in another light, equal through a row: a flicker would look like motion."""

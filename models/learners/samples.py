@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.augment import Augmentation, Examples, recorded_examples
 from models.contract import Memory
 from models.episodes import EpisodeDataset
 from models.policies import Policy
@@ -30,6 +31,7 @@ class TrainingSamples:
         policy: its normalisation and its chunk length are used, never its weights.
         memory: the contract's.
         preload_bytes: the most that prepared frames may take in memory.
+        augmentation: what training examples are changed by, anew each time they are drawn; torch's generator seeds it.
 
     Attributes:
         episodes: ``(T,)`` the number of the episode of each frame.
@@ -41,13 +43,23 @@ class TrainingSamples:
         preloaded: whether prepared frames are kept in memory.
     """
 
-    def __init__(self, dataset: EpisodeDataset, policy: Policy, memory: Memory, preload_bytes: int) -> None:
+    def __init__(
+        self,
+        dataset: EpisodeDataset,
+        policy: Policy,
+        memory: Memory,
+        preload_bytes: int,
+        augmentation: Augmentation | None = None,
+    ) -> None:
         self._dataset, self._policy, self._memory = dataset, policy, memory
         self.reach = (memory.frames - 1) * memory.stride
         self.episodes: npt.NDArray[np.int64] = dataset.episode_index
         self.targets, self.valid = _chunks(dataset, policy)
         self.begins: npt.NDArray[np.bool_] = dataset.begins_stretch
         self.previous = _previous(self.targets[:, 0], self.begins)
+        self._augmentation = augmentation
+        if augmentation is not None:
+            self._random = np.random.default_rng(int(torch.randint(2**31, ())))
         self._prepared: dict[str, Tensor] | None = None
         if _prepared_bytes(dataset, policy) <= preload_bytes:
             self._prepared = _prepare_all(dataset, policy)
@@ -69,6 +81,40 @@ class TrainingSamples:
             return {key: frames[stacks] for key, frames in self._prepared.items()}
         raw = self._dataset.stack(indices.numpy(), self._memory)
         return self._policy.prepare({key: torch.from_numpy(rows) for key, rows in raw.items()})
+
+    def draw(self, indices: Tensor, training: bool = True) -> tuple[dict[str, Tensor], Tensor]:
+        """Inputs and targets of the frames ``indices (N,)``, augmented if that was asked for.
+
+        In training every call draws anew. Otherwise equal frames give equal examples, so that epochs can be compared.
+        """
+        if self._augmentation is None:
+            return self.inputs(indices), self.targets[indices]
+        random = self._random if training else np.random.default_rng(int(indices[0]))
+        examples = self._augmented(self._augmentation, indices, random)
+        inputs = self._policy.prepare({key: torch.from_numpy(rows) for key, rows in examples.observations.items()})
+        return inputs, self._normalised(examples)
+
+    def drawn_targets(self, indices: Tensor, seed: int) -> Tensor:
+        """Targets of the frames ``indices (N,)`` as training may draw them, such as for the range that bins cover."""
+        if self._augmentation is None:
+            return self.targets[indices]
+        random = np.random.default_rng(seed)
+        parts = in_batches(indices, PREPARE_BATCH)
+        return torch.cat([self._normalised(self._augmented(self._augmentation, part, random)) for part in parts])
+
+    def _augmented(self, augmentation: Augmentation, indices: Tensor, random: np.random.Generator) -> Examples:
+        recorded = recorded_examples(
+            self._dataset,
+            indices.numpy(),
+            memory=self._memory,
+            chunk=self.targets.shape[1],
+            reads=augmentation.reads,
+        )
+        return augmentation(recorded, random)
+
+    def _normalised(self, examples: Examples) -> Tensor:
+        targets: Tensor = self._policy.action_normalizer(torch.from_numpy(examples.actions))
+        return targets
 
 
 def in_batches(indices: Tensor, size: int) -> Iterator[Tensor]:

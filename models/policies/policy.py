@@ -85,6 +85,7 @@ class Policy(nn.Module):
         self.safety = SafetyHead(self.memory.width, config.safety_features)
         floor = ACTION_SCALE_FLOOR * (scaling.maximum - scaling.minimum)
         self.action_normalizer = Normalizer(scaling.mean["action"], scaling.deviation["action"], floor)
+        self.head.know_units(self.action_normalizer)
         self.register_buffer("minimum", torch.from_numpy(np.array(scaling.minimum, np.float32)))
         self.register_buffer("maximum", torch.from_numpy(np.array(scaling.maximum, np.float32)))
 

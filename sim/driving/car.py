@@ -138,6 +138,21 @@ class Car:
             # PyBullet brakes every joint by default; the front wheels roll.
             self._servo(joint, pybullet.VELOCITY_CONTROL, force=0.0)
 
+    def displace(self, x_m: float, y_m: float, yaw_rad: float) -> None:
+        """Put a moving ``base_link`` there: it keeps its speed along its new heading, and its wheels theirs."""
+        before = self.state()
+        turn = yaw_rad - before.yaw_rad
+        cos, sin = math.cos(turn), math.sin(turn)
+        position, quaternion = pybullet.getBasePositionAndOrientation(self.body, physicsClientId=self._client)
+        linear, angular = pybullet.getBaseVelocity(self.body, physicsClientId=self._client)
+        arm_x, arm_y = position[0] - before.position_m[0], position[1] - before.position_m[1]
+        place = (x_m + cos * arm_x - sin * arm_y, y_m + sin * arm_x + cos * arm_y, position[2])
+        turned = pybullet.getQuaternionFromEuler((0.0, 0.0, turn))
+        _, quaternion = pybullet.multiplyTransforms((0.0, 0.0, 0.0), turned, (0.0, 0.0, 0.0), quaternion)
+        pybullet.resetBasePositionAndOrientation(self.body, place, quaternion, physicsClientId=self._client)
+        moved = tuple((cos * x - sin * y, sin * x + cos * y, z) for x, y, z in (linear, angular))
+        pybullet.resetBaseVelocity(self.body, *moved, physicsClientId=self._client)
+
     def drive(self, speed_m_s: float, yaw_rate_rad_s: float, steering_disturbance_rad: float = 0.0) -> None:
         """Hand a command to the servos: speed, yaw rate, and what is added to the steering that they ask for."""
         for joint, mode, targets in self.servo_targets(speed_m_s, yaw_rate_rad_s, steering_disturbance_rad):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from models.errors import SimulationError
 from sim.driving.cameras import CAMERAS, CHASE_CAMERA, CameraConfig
 from sim.driving.car import CarConfig
+from sim.driving.look import LookConfig
 from sim.driving.track_shape import TrackConfig
 
 __all__ = ["DrivingConfig"]
@@ -29,6 +30,7 @@ class DrivingConfig:
             shows the states beside the perfect line (as in DART, Laskey et al. 2017): commands stay what they were.
         disturbance_time_s: time over which that noise forgets.
         color_strength: how far every reset's seed moves the colours, 0 for not at all.
+        look: what else of the look every reset's seed draws; ``None`` for nothing.
     """
 
     track: TrackConfig = field(default_factory=TrackConfig)
@@ -41,6 +43,7 @@ class DrivingConfig:
     disturbance_std_rad: float = 0.0
     disturbance_time_s: float = 0.5
     color_strength: float = 0.0
+    look: LookConfig | None = None
 
     def __post_init__(self) -> None:
         """Reject contradictions.
@@ -52,6 +55,8 @@ class DrivingConfig:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0.0):
                 raise SimulationError(f"DrivingConfig.{name} must not be negative", found=value)
+        if self.look is not None and self.color_strength > 0.0:
+            raise SimulationError("colours are drawn twice", found="color_strength and look", fix="use look.colors")
         if not self.disturbance_time_s > 0.0:
             raise SimulationError("DrivingConfig.disturbance_time_s must be positive", found=self.disturbance_time_s)
         names = [camera.name for camera in self.cameras]

@@ -8,18 +8,19 @@ its own (``DIRECT``, no window), so several can live at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pybullet
 
 from models.errors import SimulationError
 from sim.camera import Camera, Color
 from sim.driving.car import Car, CarState
 from sim.driving.config import DrivingConfig
+from sim.driving.look import Look
 from sim.driving.metrics import DrivingMetrics, DrivingStatus
-from sim.driving.road_mesh import Appearance, Mesh, road_meshes
+from sim.driving.road_mesh import road_meshes
+from sim.driving.scenery import build_scenery
 from sim.driving.track import Projection, Track, wrap_angle
 from sim.simulated_world import CONTROL_HZ, PERIOD_NS, PERIOD_S, PHYSICS_STEPS, SimulatedWorld
 
@@ -54,7 +55,6 @@ class DrivingWorld(SimulatedWorld):
         """
         super().__init__()
         self.config = config or DrivingConfig()
-        self._cameras = {camera.name: Camera(camera, self._client) for camera in self.config.cameras}
         try:
             self.reset(seed)
         except BaseException:
@@ -77,16 +77,17 @@ class DrivingWorld(SimulatedWorld):
         self.track = track or Track.from_seed(track_seed, self.config.track)
         start, noise = (np.random.default_rng(s) for s in np.random.SeedSequence([seed, 0x64726976]).spawn(2))
         client = self._empty()
-        strength = self.config.color_strength
-        self.appearance = Appearance.from_seed(seed, strength) if strength > 0.0 else Appearance()
-        _build_scenery(client, road_meshes(self.track, self.appearance))
+        self.look = Look.from_seed(seed, self.config.cameras, self.config.look, self.config.color_strength)
+        self._cameras = {camera.name: Camera(camera, client, self.look.light) for camera in self.look.cameras}
+        build_scenery(client, road_meshes(self.track, self.look.appearance))
         self.car = Car(client, self.config.car)
-        self._noise, self._disturbance_rad, self._tick = noise, 0.0, 0
+        self._noise, self._tick = noise, 0
         self.metrics = DrivingMetrics(self.track.length_m, self.track.width_m, PERIOD_S)
         lateral, heading, place = start.uniform(-1.0, 1.0, 3).tolist()
         if start_m is None:
             start_m = (place + 1.0) / 2.0 * self.track.length_m if self.config.start_anywhere else 0.0
-        self._place(start_m, lateral * self.config.start_lateral_m, heading * self.config.start_heading_rad)
+        offset = lateral * self.config.start_lateral_m, heading * self.config.start_heading_rad
+        self._put(self.car.place, start_m, *offset, 0.0)
         self.metrics.reset(*self._locate(start_m))
         return self.state
 
@@ -123,7 +124,7 @@ class DrivingWorld(SimulatedWorld):
     @property
     def background(self) -> Color:
         """The sky."""
-        return self.appearance.sky
+        return self.look.appearance.sky
 
     def place_on_track(
         self, arc_length_m: float, lateral_m: float = 0.0, heading_error_rad: float = 0.0
@@ -138,13 +139,20 @@ class DrivingWorld(SimulatedWorld):
         Raises:
             SimulationError: when the world is closed or an argument is not finite.
         """
-        self._open_client()
-        if not all(map(math.isfinite, (arc_length_m, lateral_m, heading_error_rad))):
-            raise SimulationError("a place must be finite", found=(arc_length_m, lateral_m, heading_error_rad))
-        self._disturbance_rad = 0.0
-        self._place(arc_length_m, lateral_m, heading_error_rad)
-        self.metrics.moved(*self._locate(arc_length_m))
-        return self.state
+        return self._put(self.car.place, arc_length_m, lateral_m, heading_error_rad, 0.0)
+
+    def push(self, lateral_m: float, heading_error_rad: float = 0.0) -> DrivingState:
+        """Put the moving car beside the centre line where it is along the track; it keeps its speed.
+
+        Args:
+            lateral_m: to the left of the centre line.
+            heading_error_rad: turned to the left of its direction.
+
+        Raises:
+            SimulationError: when the world is closed or an argument is not finite.
+        """
+        here_m = self.status.arc_length_m
+        return self._put(self.car.displace, here_m, lateral_m, heading_error_rad, self._disturbance_rad)
 
     def recover(self) -> DrivingState:
         """Put the car back on the centre line where it is along the track, standing still."""
@@ -165,12 +173,23 @@ class DrivingWorld(SimulatedWorld):
         """The centre line's nearest point to the car after the last step."""
         return self._projection
 
-    def _place(self, arc_length_m: float, lateral_m: float, heading_error_rad: float) -> None:
+    def _put(
+        self,
+        put: Callable[[float, float, float], None],
+        arc_length_m: float,
+        lateral_m: float,
+        heading_error_rad: float,
+        disturbance_rad: float,
+    ) -> DrivingState:
+        self._open_client()
+        if not all(map(math.isfinite, (arc_length_m, lateral_m, heading_error_rad))):
+            raise SimulationError("a place must be finite", found=(arc_length_m, lateral_m, heading_error_rad))
+        self._disturbance_rad = disturbance_rad
         x, y, heading = self.track.pose_at(arc_length_m)
-        self.car.place(
-            x - lateral_m * math.sin(heading), y + lateral_m * math.cos(heading), heading + heading_error_rad
-        )
+        put(x - lateral_m * math.sin(heading), y + lateral_m * math.cos(heading), heading + heading_error_rad)
         self._read()
+        self.metrics.moved(*self._locate(arc_length_m))
+        return self.state
 
     def _read(self) -> None:
         self._state = DrivingState(
@@ -193,23 +212,3 @@ class DrivingWorld(SimulatedWorld):
         kept = math.exp(-PERIOD_S / self.config.disturbance_time_s)
         fresh = self.config.disturbance_std_rad * math.sqrt(1.0 - kept * kept)
         return kept * self._disturbance_rad + fresh * float(self._noise.standard_normal())
-
-
-def _build_scenery(client: int, meshes: Sequence[Mesh]) -> None:
-    """Show all meshes, and make the ground solid."""
-    plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, physicsClientId=client)
-    for mesh in meshes:
-        shape = pybullet.createVisualShape(
-            pybullet.GEOM_MESH,
-            vertices=mesh.vertices.tolist(),
-            indices=mesh.indices.ravel().tolist(),
-            normals=[mesh.normal] * len(mesh.vertices),
-            rgbaColor=[*mesh.color, 1.0],
-            physicsClientId=client,
-        )
-        # The plane needs a visual shape of ours: without one PyBullet paints it as a chessboard.
-        solid = plane if mesh.name == "ground" else -1
-        body = pybullet.createMultiBody(0.0, solid, shape, physicsClientId=client)
-        if solid == plane:
-            # Bullet multiplies the two bodies' friction: 1 leaves the tyre's own.
-            pybullet.changeDynamics(body, -1, lateralFriction=1.0, physicsClientId=client)

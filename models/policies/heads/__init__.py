@@ -18,6 +18,7 @@ from models.policies.heads.joint import JointHead, JointOptions
 from models.policies.heads.mixture import MixtureHead, MixtureOptions
 from models.policies.heads.n_best import NBestHead, NBestOptions
 from models.policies.heads.point import PointHead, PointOptions
+from models.policies.heads.trail import TrailHead, TrailOptions
 from models.policies.requirements import did_you_mean, require_choice
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "NBestOptions",
     "PointHead",
     "PointOptions",
+    "TrailHead",
+    "TrailOptions",
     "head_options",
 ]
 
@@ -60,6 +63,7 @@ HEADS: dict[str, type[HeadOptions]] = {
         NBestOptions,
         AdversarialOptions,
         FlowOptions,
+        TrailOptions,
     )
 }
 """The options of every kind of head, by its name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -69,6 +70,13 @@ class Head(nn.Module, ABC):
         raise TrainingError(
             f"{type(self).__name__} has no distribution to draw from", fix='use another head, or `act="likeliest"`'
         )
+
+    def know_units(self, normalise: Callable[[Tensor], Tensor]) -> None:
+        """Take over options that are given in the action's unit; ``normalise`` puts ``(..., A)`` into normalised ones.
+
+        ``Policy`` calls it once, at construction.
+        """
+        return
 
     def fit(self, actions: Tensor, valid: Tensor, seed: int) -> None:
         """Take from the training set what is not learned by gradient, such as the edges of bins, before training.
