@@ -9,7 +9,7 @@ BENCHES := $(patsubst bench/%.py,%,$(patsubst %/__main__.py,%.py,$(shell grep -l
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-numpy1 lint lint-docker bench peers doctor clean distclean
+.PHONY: help setup demo test test-faults test-numpy1 lint lint-docker bench peers doctor clean distclean
 
 help:  ## list the tasks
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,10 @@ demo: $(STAMP)  ## the main job: demonstrate, record, train, deploy behind the g
 	$(BIN)/understudy demo --robot $(ROBOT) $(ARGS)
 
 test: $(STAMP) lint  ## static checks, unit tests, ROS and simulator integration tests
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --reruns 1 $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --reruns 1 -m 'not alone' $(ARGS)
+
+test-faults: $(STAMP)  ## the faults of processes, sensors and data, injected into one running stack after another
+	$(BIN)/python -m pytest -m alone $(ARGS)
 
 # What a robot runs, on the NumPy that Ubuntu's ROS 2 Jazzy is built against; no rclpy, torch or pybullet in sight.
 ROBOT_TESTS := $(filter-out %_node.py,$(wildcard $(addprefix tests/test_,$(addsuffix .py,observation* bag* episodes contract* \

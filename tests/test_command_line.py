@@ -226,13 +226,16 @@ def test_a_stream_that_is_closed_or_full_leaves_no_traceback(words: list[str], r
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_command_without_nodes_ends_in_order_too(tmp_path: Path, number: signal.Signals) -> None:
     """Catches a training that is ended without its JSON and without removing what it was writing."""
-    contract = tmp_path / "contract.yaml"
-    os.mkfifo(contract)  # whoever reads it waits
-    command = [sys.executable, "-m", "understudy", "--json", "contract", "check", str(contract)]
+    bag = tmp_path / "recordings" / "drive"
+    bag.mkdir(parents=True)
+    (bag / "drive_0.mcap").touch()
+    manifest = bag / "manifest.json"
+    os.mkfifo(manifest)  # whoever reads it waits
+    command = [sys.executable, "-m", "understudy", "--json", "episodes", "list", "-w", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(repository_root())}
     with (
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
-        contract.open("wb"),  # returns once the other end is open
+        manifest.open("wb"),  # returns once the other end is open
     ):
         process.send_signal(number)
         output, errors = process.communicate(timeout=30)

@@ -26,7 +26,7 @@ from bench.faults.stack import Counts
 from bench.faults.tally import Tally
 from bench.faults.world import kill_gate, noise_beside_policy, noise_beyond_limits, terminate
 
-pytestmark = [pytest.mark.ros]
+pytestmark = [pytest.mark.ros, pytest.mark.alone]
 
 FPS = 25.0
 #: In the mode that has all the others' processes every sensor fault is injected; in the others one of each row.
