@@ -130,8 +130,8 @@ class GraspDemoSettings:
     deployment: GraspSettings = field(
         default_factory=lambda: _scenes(range(1001, 1009), "deployment", max_episode_s=12.0)
     )
-    # That it grasps at all: what so few demonstrations lead to (2 of 6 scenes held up, when this was set).
-    goals: GraspGoals = field(default_factory=lambda: GraspGoals(success=0.1))
+    # Those of any evaluation; so few demonstrations miss them so far (2 of 6 scenes held up), and the demo says so.
+    goals: GraspGoals = field(default_factory=GraspGoals)
     seed: int = 0
 
     words: ClassVar[DemoWords] = DemoWords(
