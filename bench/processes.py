@@ -35,8 +35,10 @@ class Processes:
         self._logs: list[IO[bytes]] = []
 
     def start(self, name: str, module: str, arguments: Sequence[str] = (), *, nice: int = 0) -> None:
-        """Start ``python -m module arguments...`` under ``name``; its output goes to ``<name>.log``."""
-        log = (self.folder / f"{name}.log").open("wb")
+        """Start ``python -m module arguments...`` under ``name``; its output goes to ``<name>.log``, behind what
+        an earlier process of that name has said.
+        """
+        log = (self.folder / f"{name}.log").open("ab")
         self._logs.append(log)
         command = ["nice", "-n", str(nice), sys.executable] if nice else [sys.executable]
         self.running[name] = subprocess.Popen(
