@@ -22,7 +22,7 @@ from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallba
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
-from il_nodes.ros.connections import Connections
+from il_nodes.ros.connections import UNKNOWN_NODE, Connections
 from il_nodes.ros.diagnostics import DiagnosticsPublisher, Status
 from il_nodes.ros.namesakes import Namesakes
 from il_nodes.ros.parameters import declare_parameter
@@ -33,8 +33,8 @@ __all__ = ["UnderstudyNode"]
 
 #: How often connections are looked at.
 CONNECTION_POLL_S = 0.2
-#: The graph learns of an endpoint's node a little after the endpoint was matched; until then it carries this name.
-UNKNOWN_NODE, EXPLAIN_S = "_NODE_NAME_UNKNOWN_", 2.0
+#: How long an endpoint's node may stay unknown before an incompatibility is explained without its name.
+EXPLAIN_S = 2.0
 
 RCLError = _rclpy.RCLError
 ParameterValue = TypeVar("ParameterValue", bool, int, float, str, list[int], list[float], list[str])
