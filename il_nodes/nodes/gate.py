@@ -107,6 +107,22 @@ class GateNode(UnderstudyNode):
         if not self._told.enable_control:
             self.get_logger().warning("dry run: nothing is commanded; enable_control:=true commands the robot")
 
+    def introduction(self) -> str:
+        """The robot, whether it is commanded, by whom."""
+        contract, resolved = self._contract, self.resolve_topic_name
+        commanded = ", ".join(resolved(source.channel.topic) for source in contract.action_sources)
+        experts = ", ".join(map(resolved, contract.gate.expert_topics))
+        latched = self._gate.latched
+        return ", ".join(
+            (
+                contract.robot_type,
+                f"{contract.fps:g} Hz" + (", in lock-step" if self._told.lock_step else ""),
+                f"commands on {commanded}" if self._told.enable_control else "dry run (enable_control: false)",
+                f"expert on {experts}" if experts else "no expert: whenever the policy does not drive, it halts",
+                f"the policy may not drive yet: {latched}" if latched else "the policy may drive",
+            )
+        )
+
     def deactivate(self) -> None:
         """Halt first, here and now; a robot that is never told to stop stops by its watchdog only."""
         must_halt = self._must_halt

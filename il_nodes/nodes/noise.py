@@ -24,7 +24,7 @@ from il_nodes.expert.sole_expert import SoleExpert
 from il_nodes.expert.topics import advertise_behind, subscribe_to_expert
 from il_nodes.gate.heard_decision import decided_driver
 from il_nodes.gate.pacing import Latencies
-from il_nodes.recorder.topics import DECISION_TOPIC, NOISE_PREFIX
+from il_nodes.recorder.topics import DECISION_TOPIC, NOISE_PREFIX, behind
 from il_nodes.ros.connections import full_name
 from il_nodes.ros.diagnostics import Status, diagnostic_array
 from il_nodes.ros.node import UnderstudyNode
@@ -107,6 +107,18 @@ class NoiseNode(UnderstudyNode):
         self._injector.permit()
         if self._injector.episode_id:
             self._announce()
+
+    def introduction(self) -> str:
+        """The robot, how much noise, between which topics."""
+        noise, topics = self._noise, self._contract.gate.expert_topics
+        spread = ", ".join(
+            f"{name} {math.sqrt(variance):.3g}"
+            for name, variance in zip(noise.names, noise.covariance.diagonal().tolist(), strict=True)
+        )
+        heard = ", ".join(map(self.resolve_topic_name, topics))
+        said = ", ".join(self.resolve_topic_name(behind(NOISE_PREFIX, topic)) for topic in topics)
+        kind = f"time constant {noise.time_constant_s:g} s" if noise.time_constant_s else "white"
+        return f"{self._contract.robot_type}, from {heard} to {said}, standard deviations {spread}, {kind}"
 
     # -- never beside a policy ------------------------------------------------------------------------------------
 

@@ -121,6 +121,14 @@ class RecorderNode(UnderstudyNode):
         if self._settings.auto and episode_id:
             self._follow(episode_id, stamp_ns, cdr)
 
+    def introduction(self) -> str:
+        """The robot, where bags go, what is in them, and what begins one."""
+        contract, settings = self._contract, self._settings
+        keys = ", ".join(stream.key for stream in (*contract.observations, *contract.actions))
+        begins = "episodes as announced on /episode" if settings.auto else "episodes by /recorder/start only"
+        count = len(self._topics)
+        return f"{contract.robot_type}, into {settings.directory}, {begins}: {keys}; {count} topics in all"
+
     def deactivate(self) -> None:
         """An episode that was cut off is kept, and says so."""
         self._finish("aborted", 0)

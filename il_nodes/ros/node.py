@@ -23,7 +23,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
 from il_nodes.ros.connections import UNKNOWN_NODE, Connections
-from il_nodes.ros.diagnostics import DiagnosticsPublisher, Status
+from il_nodes.ros.diagnostics import DiagnosticsPublisher, Level, Status
 from il_nodes.ros.namesakes import Namesakes
 from il_nodes.ros.parameters import declare_parameter
 from il_nodes.ros.qos import describe_incompatibility
@@ -120,6 +120,21 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
     def cleanup(self) -> None:
         """Let go of what :meth:`configure` loaded; entities on the node are destroyed right after."""
 
+    def introduction(self) -> str:
+        """Who is active now, and what matters about it: one line of plain words for the log; empty for none."""
+        return ""
+
+    def say(self, level: Level, text: str) -> None:
+        """To the log."""
+        logger = self.get_logger()
+        # On lines of their own: rclpy allows one severity a line.
+        if level == "ok":
+            logger.info(text)
+        elif level == "warn":
+            logger.warning(text)
+        else:
+            logger.error(text)
+
     # -- life: the transitions -------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -159,6 +174,8 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
         if outcome != TransitionCallbackReturn.SUCCESS:
             self.is_active = False
             super().on_deactivate(state)
+        elif words := self.introduction():
+            self.say("ok", f"active: {words}")
         self.diagnostics.publish()
         return outcome
 
