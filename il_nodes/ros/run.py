@@ -116,7 +116,8 @@ def run_node(factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, 
 
     Returns:
         0 after ``--help`` among ``args``, which prints what the node declares and runs nothing; 0 after SIGINT,
-        SIGTERM, SIGHUP or the node's own end; the error's ``exit_code`` after an ``UnderstudyError``; 1 after a defect, with its traceback on stderr.
+        SIGTERM, SIGHUP or the node's own end; the error's ``exit_code`` after an ``UnderstudyError``; 1 after a defect,
+        with its traceback on stderr.
     """
     given = sys.argv[1:] if args is None else args
     asked = is_asked_for(given)
