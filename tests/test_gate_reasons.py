@@ -32,6 +32,7 @@ REASONS = [
     "expert_stale",
     "expert_not_finite",
     "expert_size",
+    "second_expert",
     "position_unknown",
     "second_publisher_on_command_topic",
     "looking_for_other_publishers",

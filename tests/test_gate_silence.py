@@ -205,3 +205,36 @@ def test_a_disabled_policy_is_disabled_first_of_all() -> None:
     robot.gate.note_proposers(0)
     robot.gate.enable_policy()
     assert robot.step().source is Driver.POLICY
+
+
+def test_nothing_of_two_experts_is_executed() -> None:
+    robot = Robot(policy_enabled=False)
+    assert robot.step().source is Driver.EXPERT
+    robot.gate.note_experts(1)
+    assert robot.decide().source is Driver.EXPERT
+    robot.gate.note_experts(2)
+    decision = robot.decide()
+    assert (decision.source, decision.reason) == (Driver.HALT, Reason.SECOND_EXPERT), "what came before is doubtful too"
+    assert robot.expert() is Reason.SECOND_EXPERT
+    assert robot.gate.counts["refused.second_expert"] == 1
+    decision = robot.step()
+    assert (decision.source, decision.reason) == (Driver.HALT, Reason.SECOND_EXPERT)
+    assert math.isnan(decision.expert_age_s)
+    robot.gate.note_experts(1)
+    assert robot.decide().reason is Reason.EXPERT_MISSING, "the next command counts, and no earlier one"
+    assert robot.step().source is Driver.EXPERT
+
+
+def test_a_policy_drives_on_beside_two_experts() -> None:
+    """It is not the policy whose wish is in doubt; but when it is unsafe, nobody is left who may drive."""
+    robot = driven_by_policy()
+    robot.gate.note_experts(2)
+    assert robot.step().source is Driver.POLICY
+    decision = robot.step(unsafe=0.9)
+    assert (decision.source, decision.reason, decision.withheld) == (
+        Driver.HALT,
+        Reason.SECOND_EXPERT,
+        Reason.UNSAFE,
+    )
+    robot.gate.take_over()
+    assert robot.step().reason is Reason.SECOND_EXPERT

@@ -195,3 +195,13 @@ def test_a_dry_run_says_so_whatever_else_there_is_to_say() -> None:
     status = sums.status()
     assert status.level == "error"
     assert status.message == "dry run: nothing is commanded (halted: second_publisher_on_command_topic)"
+
+
+def test_the_report_says_who_they_are() -> None:
+    robot = driven_by_policy()
+    report = GateReport(robot.gate)
+    report.active, report.experts = True, "2 experts on /expert/cmd_vel: /a, /b"
+    report.sent(robot.step(), 0.001)
+    status = report.status()
+    assert status.level == "error", "although the policy drives: it has nobody to hand the robot to"
+    assert status.message == "2 experts on /expert/cmd_vel: /a, /b; none of them is executed: end all but one"

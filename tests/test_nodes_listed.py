@@ -15,7 +15,7 @@ def test_the_nodes_are_listed_with_what_they_do() -> None:
     assert {"gate", "recorder", "policy", "teleop", "sim"} <= found.keys()
     assert all(len(words) > 20 for words in found.values())
     assert "__main__" not in found
-    assert main() == 0
+    assert main([]) == 0
 
 
 def test_a_parameter_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -57,6 +57,11 @@ class _RaisesOnSize(Gate):
         return super().offer_expert(command, clock_ns, now_s)
 
 
+class _FollowsSeveral(Gate):
+    def note_experts(self, count: int) -> None:
+        pass
+
+
 def _limited_by(limiter: type[CommandLimiter]) -> Callable[[Contract], Gate]:
     def make(contract: Contract) -> Gate:
         gate = Gate(contract, policy_enabled=True)
@@ -84,6 +89,10 @@ BROKEN_GATES: Mapping[str, tuple[str, Callable[[Contract], Gate]]] = MappingProx
         "the look for NaN": ("not_finite", _trusting(_AcceptsNan)),
         "latches": ("wrong_driver", _trusting(_ForgetsLatches)),
         "the halt's end": ("no_halt", lambda contract: _NeverStops(contract, policy_enabled=True)),
+        "the look for a second expert": (
+            "wrong_driver",
+            lambda contract: _FollowsSeveral(contract, policy_enabled=True),
+        ),
         "the look at sizes": ("silent", lambda contract: _RaisesOnSize(contract, policy_enabled=True)),
     }
 )

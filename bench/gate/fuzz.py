@@ -188,6 +188,7 @@ class _Checker:
         self.human = False
         self.fault = False
         self.waiting = False
+        self.crowded = False
         self.proposals: set[int] = set()
         self.commands: set[int] = set()
         self.begin()
@@ -236,7 +237,7 @@ class _Checker:
                 self._break("wrong_driver", f"policy: {decision}")
         elif source is Driver.EXPERT:
             old = decision.expert_age_s > self.contract.gate.expert_max_age_s + 2e-6
-            if self.fault or self.waiting or old or decision.stamp_ns not in self.commands:
+            if self.fault or self.waiting or self.crowded or old or decision.stamp_ns not in self.commands:
                 self._break("wrong_driver", f"expert: {decision}")
         if (self.waiting and decision.sent) or decision.source not in Driver:
             self._break("wrong_driver", f"{decision}")
@@ -278,6 +279,8 @@ class _Life:
             lambda _: self.gate.start_episode(self._clock_ns),
             lambda _: self.gate.end_episode(self._clock_ns),
             lambda r: self.gate.note_proposers(r % 3),
+            lambda r: self._crowd(r % 3),
+            lambda _: self._crowd(1),
             lambda _: self.gate.refuse_proposal(Reason.PROPOSAL_UNREADABLE),
             lambda _: self._fault(True),
             lambda _: self._fault(False),
@@ -294,6 +297,13 @@ class _Life:
     def _fault(self, on: bool) -> None:
         self.checker.fault = on
         self.gate.raise_fault(Reason.SECOND_PUBLISHER) if on else self.gate.clear_fault()
+
+    def _crowd(self, count: int) -> None:
+        self.checker.crowded = count > 1
+        # What came before, or while there were several, is nobody's command any more.
+        if count > 1:
+            self.checker.commands.clear()
+        self.gate.note_experts(count)
 
     def _wait(self, on: bool) -> None:
         self.checker.waiting = on
@@ -342,7 +352,7 @@ class _Life:
     def _expert(self, draw: int, more: int) -> None:
         stamp_ns, sound = self._stamp_ns(more), draw % 8 > 0
         values = (self._pool.sound if sound else self._pool.bad)[(draw >> 3) % POOL]
-        if len(values) == len(self._names) and np.isfinite(values).all():
+        if len(values) == len(self._names) and np.isfinite(values).all() and not self.checker.crowded:
             self.checker.commands.add(stamp_ns)
         self.gate.offer_expert(Action(stamp_ns, values), self._clock_ns, self._now_s)
 

@@ -52,6 +52,10 @@ class ActionChannels:
             messages.append(message)
         return messages
 
+    def forget(self) -> None:
+        """What has come so far belongs to no command."""
+        self._parts = [None] * len(self.sources)
+
     def join(self, index: int, cdr: bytes, now_ns: int) -> Action | None:
         """Take the expert's message for channel ``index``; the whole command once every channel has sent.
 
@@ -61,7 +65,7 @@ class ActionChannels:
             CodecError: the bytes are not what the contract says.
         """
         if now_ns < self._now_ns:  # the clock went back: a part of before would look fresh for ever
-            self._parts = [None] * len(self.sources)
+            self.forget()
         self._now_ns = now_ns
         source = self.sources[index]
         stamp_ns = header_stamp_ns(cdr) if codec_for(source.channel.type).has_header else now_ns

@@ -46,9 +46,11 @@ def advertise_behind(prefix: str, node: UnderstudyNode, contract: Contract, *, r
 
 
 def subscribe_to_expert(
-    node: UnderstudyNode, contract: Contract, callback: Callable[[int, bytes], None], *, reliable: bool
+    node: UnderstudyNode, contract: Contract, callback: Callable[..., None], *, reliable: bool
 ) -> None:
-    """Call ``callback`` with the channel's number and the bytes of every message of the expert."""
+    """Call ``callback`` with the channel's number, the bytes, and its ``MessageInfo`` where it takes that, of every
+    message of the expert.
+    """
     for index, (topic, source) in enumerate(zip(contract.gate.expert_topics, contract.action_sources, strict=True)):
         node.subscribe(
             topic,

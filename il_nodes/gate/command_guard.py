@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from il_nodes.ros.connections import full_name
 from models.errors import DeploymentError
 
 __all__ = ["DISCOVERY_S", "CommandGuard", "command_topics"]
@@ -18,8 +19,6 @@ DISCOVERY_S = 3.0
 QUIET_S = 0.5
 #: A publisher may be known before the name of its node. The gate is about to end and commands nothing while it waits.
 NAME_WAIT_S = 1.0
-#: What the middleware calls a node whose name it has not heard yet.
-_UNKNOWN = "_NODE_NAME_UNKNOWN_"
 
 
 def command_topics(node: Any, commanded: Iterable[str], heard: Iterable[str]) -> list[str]:
@@ -143,8 +142,7 @@ class CommandGuard:
         deadline_s = time.monotonic() + NAME_WAIT_S
         while True:
             infos = self._node.get_publishers_info_by_topic(topic)
-            known = [info for info in infos if info.node_name != _UNKNOWN]
-            names = {f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in known}
-            if len(known) == len(infos) or time.monotonic() > deadline_s:
-                return sorted(names - {self._node.get_fully_qualified_name()})
+            names = {full_name(info) for info in infos}
+            if "" not in names or time.monotonic() > deadline_s:
+                return sorted(names - {"", self._node.get_fully_qualified_name()})
             time.sleep(0.02)

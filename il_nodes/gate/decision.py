@@ -54,6 +54,7 @@ class Reason(StrEnum):
     EXPERT_STALE = "expert_stale"
     EXPERT_NOT_FINITE = "expert_not_finite"
     EXPERT_MISMATCH = "expert_size"
+    SECOND_EXPERT = "second_expert"
     POSITION_UNKNOWN = "position_unknown"
     SECOND_PUBLISHER = "second_publisher_on_command_topic"
     DISCOVERY = "looking_for_other_publishers"

@@ -5,7 +5,7 @@ In this order, on every tick:
 1. no valid proposal → expert (:mod:`.trust`);
 2. ``unsafe_probability`` above the threshold, with hysteresis and dwell → expert;
 3. a human took over, or the policy hung or was restarted → expert, until somebody enables the policy again;
-4. expert stale or absent → a bounded ramp to the stop command, which is then held;
+4. expert stale, absent or not alone → a bounded ramp to the stop command, which is then held;
 5. whatever was chosen: finite, inside limits, inside rate limits (:mod:`.limiter`); a policy whose wishes break
    them again and again → expert.
 
@@ -74,6 +74,7 @@ class Gate:
         self._measured = np.zeros(len(contract.action_names), bool) if measured is None else measured
         self._expert: Received[Action] | None = None
         self._expert_problem = Reason.EXPERT_MISSING
+        self._crowded = False
         self._fault: Reason | None = None
         self._ramp: HaltRamp | None = None
         self._driver: Driver | None = None
@@ -86,6 +87,9 @@ class Gate:
     def offer_expert(self, command: Action, clock_ns: int, now_s: float) -> Reason | None:
         """Take in the expert's command; the reason if it is refused. What came before it then counts on."""
         self._advance(clock_ns, now_s)
+        if self._crowded:
+            self.counts[f"refused.{Reason.SECOND_EXPERT}"] += 1
+            return Reason.SECOND_EXPERT
         if command.values.shape != self._limiter.minimum.shape:
             return self._refuse_expert(Reason.EXPERT_MISMATCH)
         if not np.isfinite(command.values).all():
@@ -131,6 +135,12 @@ class Gate:
     def note_proposers(self, count: int) -> None:
         """How many processes propose: the policy may not drive while there are two."""
         self._trust.crowded = count > 1
+
+    def note_experts(self, count: int) -> None:
+        """How many processes command as the expert: of several none is followed, nor what came from them before."""
+        self._crowded = count > 1
+        if self._crowded:
+            self._expert, self._expert_problem = None, Reason.EXPERT_MISSING
 
     def enable_policy(self) -> Reason | None:
         """Let the policy drive again, after a latch too; the reason if that is refused."""
@@ -297,6 +307,8 @@ class Gate:
         )
 
     def _expert_fault(self, now_s: float) -> Reason | None:
+        if self._crowded:
+            return Reason.SECOND_EXPERT
         if self._expert is None:
             return self._expert_problem
         if self._expert.is_older(self.contract.gate.expert_max_age_s, now_s):

@@ -62,6 +62,7 @@ class GateReport:
     Attributes:
         active: whether the node is; an inactive gate commands nothing.
         proposers: how many processes propose.
+        experts: who commands as the expert, while several do; empty while one does, or none.
         deadlines: ticks on which nothing had come in time.
         overruns: deadlines that this node itself met too late by half a period or more (starved of CPU).
     """
@@ -77,6 +78,7 @@ class GateReport:
         self._problem = ""
         self.active = False
         self.proposers = 0
+        self.experts = ""
         self.deadlines = 0
         self.overruns = 0
 
@@ -121,6 +123,8 @@ class GateReport:
             return "ok", "inactive: nothing is commanded"
         if self._gate.fault is not None:
             return "error", f"halted: {self._gate.fault}"
+        if self.experts:
+            return "error", f"{self.experts}; none of them is executed: end all but one"
         if self.proposers > 1:
             return "error", f"{self.proposers} policies propose, and none of them may drive"
         if self._last is None:

@@ -25,6 +25,11 @@ class ExpertNode(UnderstudyNode):
         self._expert.open(self)
         self.diagnostics.add("expert", self._expert.status)
 
+    def introduction(self) -> str:
+        """Of which robot, and where its commands go."""
+        robot, topics = self.get_parameter("robot").value, ", ".join(sorted(self.connections.reaches))
+        return f"scripted expert of the simulated robot {robot}, commands on {topics}"
+
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node; ``args`` as after the program's name."""

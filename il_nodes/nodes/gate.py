@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from il_nodes.codecs import decode_proposal, header_stamp_ns, import_message_class
 from il_nodes.codecs.action_channels import ActionChannels
+from il_nodes.expert.sole_expert import SoleExpert
 from il_nodes.gate.command_guard import CommandGuard, command_topics
 from il_nodes.gate.decision import Decision, Driver, Reason
 from il_nodes.gate.gate import Gate
@@ -96,6 +97,7 @@ class GateNode(UnderstudyNode):
     def activate(self) -> None:
         """Look around, then drive."""
         self._guard.begin()
+        self._watch_experts()
         self._gate.waiting = None if self._guard.is_clear() else Reason.DISCOVERY
         self._gate.clear_fault()
         self._commanded = False
@@ -104,6 +106,22 @@ class GateNode(UnderstudyNode):
         self._sent_s = -math.inf
         if not self._told.enable_control:
             self.get_logger().warning("dry run: nothing is commanded; enable_control:=true commands the robot")
+
+    def introduction(self) -> str:
+        """The robot, whether it is commanded, by whom."""
+        contract, resolved = self._contract, self.resolve_topic_name
+        commanded = ", ".join(resolved(source.channel.topic) for source in contract.action_sources)
+        experts = ", ".join(map(resolved, contract.gate.expert_topics))
+        latched = self._gate.latched
+        return ", ".join(
+            (
+                contract.robot_type,
+                f"{contract.fps:g} Hz" + (", in lock-step" if self._told.lock_step else ""),
+                f"commands on {commanded}" if self._told.enable_control else "dry run (enable_control: false)",
+                f"expert on {experts}" if experts else "no expert: whenever the policy does not drive, it halts",
+                f"the policy may not drive yet: {latched}" if latched else "the policy may drive",
+            )
+        )
 
     def deactivate(self) -> None:
         """Halt first, here and now; a robot that is never told to stop stops by its watchdog only."""
@@ -134,6 +152,7 @@ class GateNode(UnderstudyNode):
             heard = (*contract.gate.expert_topics, contract.gate.proposal_topic, *self._measured.channels)
             commanded = command_topics(self, (source.channel.topic for source in sources), heard)
         self._guard = CommandGuard(self, commanded, contract.gate.proposal_topic, self._told.discovery_s)
+        self._experts = SoleExpert(self, contract.gate.expert_topics)
         self._outputs = [
             self.advertise(
                 source.channel.topic,
@@ -189,6 +208,19 @@ class GateNode(UnderstudyNode):
         if proposers > 1 and proposers != before:
             self.get_logger().error(f"{proposers} publishers of proposals; the policy is kept away until one is left")
             self.diagnostics.publish()
+        self._watch_experts()
+
+    def _watch_experts(self) -> None:
+        if not self._experts.look():
+            return
+        self._report.experts = problem = self._experts.problem
+        self._gate.note_experts(max(self._experts.crowds.values(), default=1))
+        self._channels.forget()
+        if problem:
+            self.get_logger().error(f"{problem}; none of them is executed until one is left: end the others")
+        else:
+            self.get_logger().warning("one expert is left at most; its commands count again")
+        self.diagnostics.publish()
 
     # -- what comes in --------------------------------------------------------------------------------------------
 
@@ -208,8 +240,12 @@ class GateNode(UnderstudyNode):
         except CodecError as error:
             self._report.unreadable(error)
 
-    def _on_expert(self, index: int, cdr: bytes) -> None:
+    def _on_expert(self, index: int, cdr: bytes, info: Mapping[str, Any]) -> None:
         received_s, clock_ns = time.monotonic(), self._clock_ns()
+        if self._experts.surprises(index, info["publication_sequence_number"]) and self.is_active:
+            self._watch_experts()
+        if self._experts.is_unsure and not self._told.lock_step:
+            return  # whoever has come says in a moment who it is; in lock-step the robot's time waits for this answer
         try:
             command = self._channels.join(index, cdr, clock_ns)
         except CodecError as error:

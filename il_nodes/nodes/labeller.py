@@ -22,7 +22,7 @@ from il_nodes.expert.labeller import Label, Labeller
 from il_nodes.expert.topics import advertise_behind, subscribe_to_expert
 from il_nodes.gate.heard_decision import decided_driver
 from il_nodes.gate.pacing import Latencies
-from il_nodes.recorder.topics import DECISION_TOPIC, LABEL_PREFIX
+from il_nodes.recorder.topics import DECISION_TOPIC, LABEL_PREFIX, behind
 from il_nodes.ros.diagnostics import Status
 from il_nodes.ros.node import UnderstudyNode
 from il_nodes.ros.qos import LATCHED, RELIABLE, qos_profile
@@ -113,6 +113,14 @@ class LabellerNode(UnderstudyNode):
         subscribe_to_expert(self, contract, self._on_expert, reliable=reliable)
         self.steady_timer(POLL_S, lambda: self._send(self._labeller.poll(time.monotonic())))
         self.diagnostics.add("labels", self._status)
+
+    def introduction(self) -> str:
+        """The robot, where labels go, and how late its expert is taken to answer."""
+        contract = self._contract
+        topics = ", ".join(
+            self.resolve_topic_name(behind(LABEL_PREFIX, topic)) for topic in contract.gate.expert_topics
+        )
+        return f"{contract.robot_type}, {contract.fps:g} Hz, labels on {topics}, reaction {self._reaction_s:g} s"
 
     def deactivate(self) -> None:
         """What waits gets no label any more."""

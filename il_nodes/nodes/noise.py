@@ -11,7 +11,7 @@ import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ from std_msgs.msg import Header
 
 from il_nodes.codecs.action_channels import ActionChannels
 from il_nodes.expert.noise import NoiseInjector
+from il_nodes.expert.sole_expert import SoleExpert
 from il_nodes.expert.topics import advertise_behind, subscribe_to_expert
 from il_nodes.gate.heard_decision import decided_driver
 from il_nodes.gate.pacing import Latencies
-from il_nodes.recorder.topics import DECISION_TOPIC, NOISE_PREFIX
+from il_nodes.recorder.topics import DECISION_TOPIC, NOISE_PREFIX, behind
+from il_nodes.ros.connections import full_name
 from il_nodes.ros.diagnostics import Status, diagnostic_array
-from il_nodes.ros.node import UNKNOWN_NODE, UnderstudyNode
+from il_nodes.ros.node import UnderstudyNode
 from il_nodes.ros.qos import LATCHED, RELIABLE
 from il_nodes.ros.run import run_node
 from il_nodes.ros.stamps import stamp_to_ns
@@ -84,6 +86,7 @@ class NoiseNode(UnderstudyNode):
         self._policy_drove = False
         self._refuse_until_s = time.monotonic() + REFUSE_S
         self._require_no_policy()
+        self._experts = SoleExpert(self, self._contract.gate.expert_topics)
         self._connect()
 
     def _connect(self) -> None:
@@ -93,7 +96,7 @@ class NoiseNode(UnderstudyNode):
         # In this order: the executor serves what is ready in the order of creation.
         self.subscribe(DECISION_TOPIC, DiagnosticArray, self._on_decision, RELIABLE)
         self.subscribe("/episode", Header, self._on_episode, LATCHED)
-        subscribe_to_expert(self, contract, self._on_expert, reliable=reliable)
+        subscribe_to_expert(self, contract, self._on_message, reliable=reliable)
         self.steady_timer(GRAPH_POLL_S, self._watch_graph, while_inactive=True)
         self.diagnostics.add("noise", self._status)
 
@@ -105,6 +108,18 @@ class NoiseNode(UnderstudyNode):
         if self._injector.episode_id:
             self._announce()
 
+    def introduction(self) -> str:
+        """The robot, how much noise, between which topics."""
+        noise, topics = self._noise, self._contract.gate.expert_topics
+        spread = ", ".join(
+            f"{name} {math.sqrt(variance):.3g}"
+            for name, variance in zip(noise.names, noise.covariance.diagonal().tolist(), strict=True)
+        )
+        heard = ", ".join(map(self.resolve_topic_name, topics))
+        said = ", ".join(self.resolve_topic_name(behind(NOISE_PREFIX, topic)) for topic in topics)
+        kind = f"time constant {noise.time_constant_s:g} s" if noise.time_constant_s else "white"
+        return f"{self._contract.robot_type}, from {heard} to {said}, standard deviations {spread}, {kind}"
+
     # -- never beside a policy ------------------------------------------------------------------------------------
 
     def _policy_sign(self) -> str:
@@ -112,8 +127,7 @@ class NoiseNode(UnderstudyNode):
         topic = self.resolve_topic_name(self._contract.gate.proposal_topic)
         publishers = self.get_publishers_info_by_topic(topic)
         if publishers:
-            known = [info for info in publishers if info.node_name != UNKNOWN_NODE]
-            names = sorted({f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in known})
+            names = sorted({full_name(info) for info in publishers} - {""})
             return f"{', '.join(names) or 'a node whose name is not known yet'} publishes on {topic}"
         return f"{DECISION_TOPIC} said that a policy drives" if self._policy_drove else ""
 
@@ -127,7 +141,19 @@ class NoiseNode(UnderstudyNode):
                 fix="stop the policy, or leave the noise node out of this run",
             )
 
+    def _watch_experts(self) -> None:
+        if not self._experts.look():
+            return
+        self._channels.forget()
+        problem = self._experts.problem
+        if problem:
+            self.get_logger().error(f"{problem}; none of them is passed on until one is left: end the others")
+        else:
+            self.get_logger().warning("one expert is left at most; its commands are passed on again")
+        self.diagnostics.publish()
+
     def _watch_graph(self) -> None:
+        self._watch_experts()
         sign = self._policy_sign()
         if not sign:
             return
@@ -176,6 +202,15 @@ class NoiseNode(UnderstudyNode):
 
     def _clock_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
+
+    def _on_message(self, index: int, cdr: bytes, info: Mapping[str, Any]) -> None:
+        """The expert's message, if it is one expert's: what this node does not pass on, the gate never sees."""
+        if self._experts.surprises(index, info["publication_sequence_number"]):
+            self._watch_experts()
+        if self._experts.problem or (self._experts.is_unsure and not self._lock_step):
+            self._counts["of_several_experts"] += 1
+            return
+        self._on_expert(index, cdr)
 
     def _on_expert(self, index: int, cdr: bytes) -> None:
         received_s = time.monotonic()
@@ -247,6 +282,8 @@ class NoiseNode(UnderstudyNode):
             values["last_problem"] = self._problem
         if injector.forbidden:
             return Status("error", f"no noise beside a policy: {injector.forbidden}", values)
+        if self._experts.problem:
+            return Status("error", f"{self._experts.problem}; none of them is passed on: end all but one", values)
         if not self.is_active:
             return Status("ok", "inactive", values)
         if self._held:

@@ -64,6 +64,12 @@ class ObservationNode(UnderstudyNode):
         self._intake = ObservationIntake(self, self._contract, self._settings, on_tick=self._on_tick)
         self.diagnostics.add("observation", self._status)
 
+    def introduction(self) -> str:
+        """The robot, and what is stacked how often."""
+        contract = self._contract
+        keys = ", ".join(stream.key for stream in contract.observations)
+        return f"{contract.robot_type}, {contract.fps:g} Hz, {contract.memory.frames} stacked of each: {keys}"
+
     def _on_tick(self, tick: ObservedTick) -> None:
         if self._intake.ticks is not None:
             self._intake.ticks.answered(tick.stamp_ns)

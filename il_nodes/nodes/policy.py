@@ -118,6 +118,13 @@ class PolicyNode(UnderstudyNode):
         self._unanswered = None
         self._on_restart()
 
+    def introduction(self) -> str:
+        """The robot, which policy, what it runs on, how often it answers."""
+        contract, runtime = self._contract, self._policy.runtime
+        name = f"{Path(self._swap.path).name} (SHA-256 {runtime.bundle.sha256[:12]})"
+        topic = self.resolve_topic_name(contract.gate.proposal_topic)
+        return f"{contract.robot_type}, {name} on {runtime.provider}, {contract.fps:g} Hz, proposes on {topic}"
+
     def cleanup(self) -> None:
         """Let go of the policy."""
         self._requests.close()

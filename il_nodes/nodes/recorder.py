@@ -23,12 +23,13 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from il_nodes.codecs import CdrCursor, header_stamp_ns, import_message_class
+from il_nodes.expert.sole_expert import SoleExpert
 from il_nodes.recorder.episode_window import EpisodeNames, EpisodeWindow
 from il_nodes.recorder.message_accounts import MessageAccounts
 from il_nodes.recorder.ordering import LockStepOrder, Stamped
 from il_nodes.recorder.settings import RecorderSettings
 from il_nodes.recorder.thread import DISCARDED, RecordingEvent, RecordingThread
-from il_nodes.recorder.topics import EPISODE_TOPIC, recorded_topics
+from il_nodes.recorder.topics import EPISODE_TOPIC, NOISE_PREFIX, behind, recorded_topics
 from il_nodes.ros.diagnostics import Status
 from il_nodes.ros.episode_announcer import EpisodeAnnouncer
 from il_nodes.ros.node import UnderstudyNode
@@ -42,6 +43,8 @@ __all__ = ["RecorderNode", "main"]
 
 #: Stamped with wall time: in a lock-step recording nothing may depend on that.
 WALL_TIME_TOPIC = "/diagnostics"
+#: How often the graph is looked at for a second expert.
+GRAPH_POLL_S = 0.1
 NOT_CONFIGURED = "the recorder is not configured"
 
 
@@ -96,6 +99,11 @@ class RecorderNode(UnderstudyNode):
         self._wake = self.create_guard_condition(self._on_events)
         self._acknowledge = self.advertise("/recorder/ack", Header, RELIABLE)
         self._subscribe()
+        # Whoever is labelled by, and whoever is executed while commands are disturbed on their way.
+        topics = self._contract.gate.expert_topics
+        self._expert_topics = (*topics, *(behind(NOISE_PREFIX, topic) for topic in topics))
+        self._experts = SoleExpert(self, self._expert_topics)
+        self.steady_timer(GRAPH_POLL_S, self._watch_experts)
         self.diagnostics.add("recording", self._status)
         self.steady_timer(0.05, self._end_after_grace)
         # Last: whatever fails before it must leave no thread behind.
@@ -112,6 +120,14 @@ class RecorderNode(UnderstudyNode):
         episode_id, stamp_ns, cdr = self._announced
         if self._settings.auto and episode_id:
             self._follow(episode_id, stamp_ns, cdr)
+
+    def introduction(self) -> str:
+        """The robot, where bags go, what is in them, and what begins one."""
+        contract, settings = self._contract, self._settings
+        keys = ", ".join(stream.key for stream in (*contract.observations, *contract.actions))
+        begins = "episodes as announced on /episode" if settings.auto else "episodes by /recorder/start only"
+        count = len(self._topics)
+        return f"{contract.robot_type}, into {settings.directory}, {begins}: {keys}; {count} topics in all"
 
     def deactivate(self) -> None:
         """An episode that was cut off is kept, and says so."""
@@ -195,6 +211,7 @@ class RecorderNode(UnderstudyNode):
         self._window = EpisodeWindow(self._names.choose(announced_id, by_hand=by_hand), announced_id, since_ns)
         self._error = ""
         self._accounts.begin()
+        self._watch_experts()
         self._thread.open(self._window.name)
         if self._settings.lock_step:
             ticking = [t for t, item in self._topics.items() if not item.is_latched and self.publisher_count(t)]
@@ -220,6 +237,12 @@ class RecorderNode(UnderstudyNode):
         self._thread.close(outcome, end_ns, losses)
         self._ended = None if outcome == DISCARDED else (window.name, time.monotonic())
 
+    def _watch_experts(self) -> None:
+        """Two who command at once spoil an episode, however soon one of them goes again."""
+        if self._experts.look() and self._experts.problem:
+            self.get_logger().error(f"{self._experts.problem}; what is recorded meanwhile is not for training")
+        self._accounts.note_experts(self._experts.crowds if self._window is not None else {})
+
     def _announce(self, say: Callable[[int], bytes]) -> None:
         """Start or end on ``/episode``, and in the recording; nothing where others announce episodes."""
         stamp_ns = self.get_clock().now().nanoseconds
@@ -234,7 +257,10 @@ class RecorderNode(UnderstudyNode):
     # -- messages -------------------------------------------------------------------------------------------------
 
     def _on_message(self, topic: str, cdr: bytes, info: Mapping[str, Any]) -> None:
-        self._accounts.number(topic, info["publication_sequence_number"])
+        number = info["publication_sequence_number"]
+        self._accounts.number(topic, number)
+        if topic in self._expert_topics and self._experts.surprises(self._expert_topics.index(topic), number):
+            self._watch_experts()
         try:
             stamp_ns = header_stamp_ns(cdr) if topic in self._stamped else 0
         except CodecError:
@@ -368,6 +394,8 @@ class RecorderNode(UnderstudyNode):
             values |= {"late": self._order.late.total(), "repeated": self._order.repeated.total()}
         if self._error:
             return Status("error", self._error.splitlines()[0], values)
+        if self._experts.problem:
+            return Status("error", f"{self._experts.problem}; not for training: end all but one", values)
         if self._thread.dropped:
             return Status("error", "the disk cannot keep up; messages are missing", values)
         if accounts.missing or accounts.lost or accounts.unreadable:

@@ -77,6 +77,17 @@ class SimNode(UnderstudyNode):
         """Simulated time goes on; what has to happen within some time has it from now on."""
         self._since_s = self._tick_s = time.monotonic()
 
+    def introduction(self) -> str:
+        """Which robot, how many episodes, how fast, and for whom they wait."""
+        episodes = f"{len(self._plan)} episode{'s' if len(self._plan) != 1 else ''}"
+        paced = f"{self._factor:g} times real time" if self._factor else "as fast as it goes"
+        awaited = ", ".join(name for name in self._wait_for if name)
+        return (
+            f"simulated robot {self._robot.name}, {self._robot.control_hz:g} Hz, "
+            f"{episodes}, {'in lock-step' if self._lock_step else paced}"
+            + (f", when {awaited} are there" if awaited else "")
+        )
+
     def cleanup(self) -> None:
         """Close the world."""
         self._robot.close()

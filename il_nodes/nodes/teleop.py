@@ -189,6 +189,12 @@ class TeleopNode(UnderstudyNode):
         """Whoever held the stick before must press the dead-man button anew."""
         self._rest()
 
+    def introduction(self) -> str:
+        """The robot, what the person holds, and where the commands go."""
+        contract, topics = self._contract, map(self.resolve_topic_name, self._contract.gate.expert_topics)
+        slow = ", in slow motion" if self._shaper.slow_motion else ""
+        return f"{contract.robot_type}, by {self._kind}, commands on {', '.join(topics)} at {contract.fps:g} Hz{slow}"
+
     def deactivate(self) -> None:
         """Nothing is published any more; the gate halts the robot."""
         self._rest()
@@ -319,14 +325,7 @@ class TeleopNode(UnderstudyNode):
             if not sys.stderr.isatty():
                 self._terminal.note(text)
             self._terminal.make_room()
-        logger = self.get_logger()
-        # On lines of their own: rclpy allows one severity a line.
-        if level == "ok":
-            logger.info(text)
-        elif level == "warn":
-            logger.warning(text)
-        else:
-            logger.error(text)
+        super().say(level, text)
 
     def _waiting(self, now_s: float) -> str:
         """Why nothing is published; empty if something is."""

@@ -22,6 +22,7 @@ KINDS = {
     "late": ("message", "on {} came after the tick was written"),
     "unreadable": ("message", "on {} could not be read"),
     "outside": ("message", "on {} stamped outside the episode, and none inside"),
+    "experts": ("expert", "at once on {}"),
 }
 
 
@@ -107,6 +108,7 @@ class MessageAccounts:
         self._ends_ns: int | None = None
         self._gaps = StampGaps(self._fps)
         self._ticked_ns: int | None = None
+        self._experts: Counter[str] = Counter()
 
     def number(self, topic: str, sequence: int | None) -> None:
         """A message's number as its publisher counts; None where the middleware does not tell."""
@@ -125,6 +127,11 @@ class MessageAccounts:
     def note_unreadable(self, topic: str) -> None:
         """Such a message came: it is not recorded."""
         self.unreadable[topic] += 1
+
+    def note_experts(self, crowds: Mapping[str, int]) -> None:
+        """Topic of the expert to publishers, where there are several now: the labels are then nobody's wish."""
+        for topic, count in crowds.items():
+            self._experts[topic] = max(count, self._experts[topic])
 
     def refuse(self, topic: str, early_ns: int) -> None:
         """A message was left out for its stamp: ``early_ns`` before the start; 0 or less when behind the end."""
@@ -202,6 +209,7 @@ class MessageAccounts:
             "unreadable": dict(self.unreadable),
             "outside": self.outside,
             "stray": self.stray,
+            "experts": dict(self._experts),
         }
         superseded: Counter[str] = Counter()
         for kind in ("lost", "late"):

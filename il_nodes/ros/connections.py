@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["Connections", "missing_connections"]
+__all__ = ["UNKNOWN_NODE", "Connections", "full_name", "missing_connections"]
+
+#: The graph learns of an endpoint's node a little after the endpoint was matched; until then it carries this name.
+UNKNOWN_NODE = "_NODE_NAME_UNKNOWN_"
 
 _PUBLISHES = "reaches "
 _SUBSCRIBES = "subscribes"
@@ -45,6 +49,11 @@ class Connections:
             frozenset(values.get(_SUBSCRIBES, "").split()),
             values.get(_ACTIVE, "true") == "true",
         )
+
+
+def full_name(info: Any) -> str:
+    """Of the node behind a ``TopicEndpointInfo``, such as ``/robot/gate``; empty while the graph does not know it."""
+    return "" if info.node_name == UNKNOWN_NODE else f"{info.node_namespace.rstrip('/')}/{info.node_name}"
 
 
 def missing_connections(reports: Mapping[str, Connections], expected: Sequence[str]) -> list[str]:

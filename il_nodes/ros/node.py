@@ -22,8 +22,8 @@ from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallba
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
-from il_nodes.ros.connections import Connections
-from il_nodes.ros.diagnostics import DiagnosticsPublisher, Status
+from il_nodes.ros.connections import UNKNOWN_NODE, Connections
+from il_nodes.ros.diagnostics import DiagnosticsPublisher, Level, Status
 from il_nodes.ros.namesakes import Namesakes
 from il_nodes.ros.parameters import declare_parameter
 from il_nodes.ros.qos import describe_incompatibility
@@ -33,8 +33,8 @@ __all__ = ["UnderstudyNode"]
 
 #: How often connections are looked at.
 CONNECTION_POLL_S = 0.2
-#: The graph learns of an endpoint's node a little after the endpoint was matched; until then it carries this name.
-UNKNOWN_NODE, EXPLAIN_S = "_NODE_NAME_UNKNOWN_", 2.0
+#: How long an endpoint's node may stay unknown before an incompatibility is explained without its name.
+EXPLAIN_S = 2.0
 
 RCLError = _rclpy.RCLError
 ParameterValue = TypeVar("ParameterValue", bool, int, float, str, list[int], list[float], list[str])
@@ -120,6 +120,21 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
     def cleanup(self) -> None:
         """Let go of what :meth:`configure` loaded; entities on the node are destroyed right after."""
 
+    def introduction(self) -> str:
+        """Who is active now, and what matters about it: one line of plain words for the log; empty for none."""
+        return ""
+
+    def say(self, level: Level, text: str) -> None:
+        """To the log."""
+        logger = self.get_logger()
+        # On lines of their own: rclpy allows one severity a line.
+        if level == "ok":
+            logger.info(text)
+        elif level == "warn":
+            logger.warning(text)
+        else:
+            logger.error(text)
+
     # -- life: the transitions -------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -159,6 +174,8 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
         if outcome != TransitionCallbackReturn.SUCCESS:
             self.is_active = False
             super().on_deactivate(state)
+        elif words := self.introduction():
+            self.say("ok", f"active: {words}")
         self.diagnostics.publish()
         return outcome
 

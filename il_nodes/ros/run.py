@@ -22,6 +22,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.signals import SignalHandlerOptions
 
 from il_nodes.ros.executor import LeanExecutor
+from il_nodes.ros.help import help_text, is_asked_for, leave_the_graph_alone
 from il_nodes.ros.middleware import prepare_environment
 from il_nodes.ros.node import UnderstudyNode
 from models.errors import DeploymentError, UnderstudyError
@@ -114,11 +115,16 @@ def run_node(factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, 
         name: what the messages on stderr are prefixed with.
 
     Returns:
-        0 after SIGINT, SIGTERM, SIGHUP or the node's own end; the error's ``exit_code`` after an ``UnderstudyError``;
-        1 after a defect, with its traceback on stderr.
+        0 after ``--help`` among ``args``, which prints what the node declares and runs nothing; 0 after SIGINT,
+        SIGTERM, SIGHUP or the node's own end; the error's ``exit_code`` after an ``UnderstudyError``; 1 after a defect,
+        with its traceback on stderr.
     """
+    given = sys.argv[1:] if args is None else args
+    asked = is_asked_for(given)
+    if asked:
+        leave_the_graph_alone()
     prepare_environment()
-    missing = _missing_params_file(sys.argv[1:] if args is None else args)
+    missing = _missing_params_file(given)
     if missing:
         print(f"{name}: there is no parameter file {missing}", file=sys.stderr, flush=True)
         return DeploymentError.exit_code
@@ -133,6 +139,9 @@ def run_node(factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, 
     executor: LeanExecutor | None = None
     try:
         node = _made(factory)
+        if asked:
+            print(help_text(node))
+            return 0
         node.warn_of_unknown_parameters()
         executor = LeanExecutor()
         executor.add_node(node)

@@ -29,6 +29,7 @@ _WORDS = {
     "expert_stale": "expert too old",
     "expert_not_finite": "expert's command not a number",
     "expert_size": "expert's command of the wrong shape",
+    "second_expert": "two experts commanded",
     "position_unknown": "position unknown",
     "second_publisher_on_command_topic": "somebody else commands the robot",
     "looking_for_other_publishers": "looking for others",
