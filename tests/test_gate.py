@@ -221,6 +221,22 @@ def test_whatever_comes_first_after_a_reset_notices_it() -> None:
     assert robot.decide().source is Driver.EXPERT
 
 
+def test_dwell_is_forgotten_with_the_clock_that_it_runs_on_and_no_other() -> None:
+    """FAULTS 28: after a reset nobody waits out a dwell of the old time; a robot's clock alone cuts none short."""
+    robot = driven_by_policy(contract(dwell_s=10.0))
+    robot.step(unsafe=0.9)
+    back = robot.clock_ns - 2 * PERIOD_NS
+    for seconds in (0.0, 0.01):  # at the same moment, and later
+        now_s = robot.now_s + seconds
+        robot.gate.offer_expert(Action(back, np.array(CRUISE, np.float32)), back, now_s)
+        robot.gate.offer_proposal(Proposal(back, np.array([CRUISE], np.float32), 0.0, NAMES), back, now_s)
+        decision = robot.gate.decide(back, now_s)
+        assert (decision.source, decision.withheld) == (Driver.EXPERT, Reason.UNSAFE)
+        back -= 2 * PERIOD_NS
+    robot.tick = 10
+    assert robot.step().source is Driver.POLICY
+
+
 def test_a_clock_that_trembles_is_not_reset() -> None:
     """Up to one period backwards is the noise of a clock that comes in messages."""
     robot = driven_by_policy()

@@ -58,7 +58,7 @@ class Gate:
         policy_enabled: bool = False,
         unsafe_threshold: float | None = None,
         silence_s: float = SILENCE_S,
-        measured: npt.NDArray[np.bool_] | None = None,
+        measured: npt.NDArray[np.bool_] | bool = False,
     ) -> None:
         contract.require_limits()
         self.contract = contract
@@ -71,7 +71,7 @@ class Gate:
             silence_s=silence_s,
         )
         self._limiter = CommandLimiter(contract)
-        self._measured = np.zeros(len(contract.action_names), bool) if measured is None else measured
+        self._measured = measured
         self._expert: Received[Action] | None = None
         self._expert_problem = Reason.EXPERT_MISSING
         self._crowded = False
