@@ -170,6 +170,34 @@ def test_a_camera_that_had_died_when_a_person_stopped(ros_environment: RosEnviro
     assert f"ticks missing on {CAMERA}" in BagReader(tmp_path / name).quarantine
 
 
+def test_a_stream_that_never_spoke_keeps_its_episode_from_training(
+    ros_environment: RosEnvironment, tmp_path: Path
+) -> None:
+    """Would catch a robot whose odometry is not running: complete or cut off, the episode gives no observation."""
+    ros = ros_environment
+    recorder, robot = start(ros, tmp_path)
+
+    def show(first: int) -> None:
+        for index in range(first, first + 3):
+            robot.tick(index, odometry=False)
+        robot.wait_for_status(f"received {CAMERA}", "3")
+
+    robot.begin("complete")
+    show(0)
+    ros.wait_until(lambda: "nothing comes on" in robot.status()["message"], 10.0, "a warning in mid-episode")
+    assert robot.status()["message"] == f"nothing comes on {ODOMETRY}: not for training"
+    robot.end(3)
+    ros.wait_until(lambda: "complete" in outcomes(tmp_path), 10.0, "the episode to be closed")
+    robot.begin("cut-off")
+    show(100)
+    assert recorder.terminate() == 0
+    assert outcomes(tmp_path) == {"complete": "complete", "cut-off": "aborted"}
+    for path in find_bags(tmp_path):
+        manifest = Manifest.read(path / MANIFEST)
+        assert manifest.losses == {"absent": {ODOMETRY: 0}}
+        assert manifest.quarantine == f"0 messages on {ODOMETRY} in the whole episode"
+
+
 def test_bytes_that_are_no_message_cost_one_episode(ros_environment: RosEnvironment, tmp_path: Path) -> None:
     """Would catch a recorder that dies of what any process may publish, and takes the robot's run with it."""
     from nav_msgs.msg import Odometry

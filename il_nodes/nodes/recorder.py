@@ -43,6 +43,8 @@ __all__ = ["RecorderNode", "main"]
 
 #: Stamped with wall time: in a lock-step recording nothing may depend on that.
 WALL_TIME_TOPIC = "/diagnostics"
+#: A stream that is still silent so long after an episode's begin is worth a warning while somebody demonstrates.
+FIRST_MESSAGE_S = 2.0
 #: How often the graph is looked at for a second expert.
 GRAPH_POLL_S = 0.1
 NOT_CONFIGURED = "the recorder is not configured"
@@ -209,7 +211,7 @@ class RecorderNode(UnderstudyNode):
     def _begin(self, announced_id: str, since_ns: int, *, by_hand: bool = False) -> None:
         """Open an episode; latched messages from ``since_ns`` on belong to it although they came before."""
         self._window = EpisodeWindow(self._names.choose(announced_id, by_hand=by_hand), announced_id, since_ns)
-        self._error = ""
+        self._error, self._begun_s = "", time.monotonic()
         self._accounts.begin()
         self._watch_experts()
         self._thread.open(self._window.name)
@@ -400,6 +402,8 @@ class RecorderNode(UnderstudyNode):
             return Status("error", "the disk cannot keep up; messages are missing", values)
         if accounts.missing or accounts.lost or accounts.unreadable:
             return Status("warn", "messages were lost before they arrived, or cannot be read", values)
+        if window and accounts.absent and time.monotonic() - self._begun_s > FIRST_MESSAGE_S:
+            return Status("warn", f"nothing comes on {', '.join(accounts.absent)}: not for training", values)
         if outside := sorted(accounts.stray | accounts.outside):
             return Status(
                 "warn", f"stamped outside the episode: {', '.join(outside)}; are all clocks the same?", values
