@@ -65,7 +65,7 @@ def test_an_expert_that_is_killed_and_started_again_is_one(ros_environment: RosE
     stage.until_driver("expert", "policy_disabled", 15.0)
     decided = len(stage.decisions)
     stage.until("a second of it", lambda: len(stage.decisions) > decided + 20)
-    assert probe.count_publishers("/expert/cmd_vel") == 2, "the dead one is gone already, and nothing was tried"
+    stage.until("the living one beside the dead one", lambda: probe.count_publishers("/expert/cmd_vel") == 2)
     assert "second_expert" not in reasons(stage)
     assert "experts on" not in stage.gate.log
 
