@@ -53,8 +53,9 @@ class Robot:
         assert self._episode is not None
         self._episode.publish(self.header(index))
 
-    def tick(self, index: int) -> None:
-        self._odometry.publish(self._state(header=self.header(index)))
+    def tick(self, index: int, *, odometry: bool = True) -> None:
+        if odometry:
+            self._odometry.publish(self._state(header=self.header(index)))
         self._camera.publish(
             self._image(header=self.header(index), height=64, width=96, step=288, encoding="rgb8", data=bytes(64 * 288))
         )

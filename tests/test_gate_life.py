@@ -34,6 +34,7 @@ def test_deactivating_while_driving_halts_first_and_then_nothing_is_sent(ros_env
     stage.propose, stage.row, stage.speed = True, (4.0, 0.0), 3.0
     stage.until_driver("policy")
     stage.until("full speed", lambda: stage.commands[-1].twist.linear.x == pytest.approx(4.0))
+    assert stage.last["sent"] == "true"
     asked, asked_s = len(stage.commands), time.monotonic()
     assert change_state(stage, "deactivate")
     stage.until("the stop command", lambda: stage.commands[-1].twist.linear.x == 0.0)
@@ -76,6 +77,7 @@ def test_a_new_robot_is_not_commanded_unless_it_says_so(ros_environment: RosEnvi
     stage.until("the words", lambda: stage.says("gate: gate", "dry run: nothing is commanded"))
     assert ros_environment.probe.count_publishers("/cmd_vel") == 0
     assert not stage.commands
+    assert {values(array.status[0])["sent"] for array in stage.decisions} == {"false"}, "it says that it commands"
     bare = ros_environment.spawn_node("gate", {"contract": str(CONTRACT)}, arguments=["-r", "__node:=bare"])
     stage.until("the other gate's words", lambda: stage.says("bare: gate", "dry run"), 10.0)
     assert bare.terminate() == 0

@@ -64,6 +64,7 @@ def test_reasons_name_every_loss_that_matters() -> None:
     books = accounts()
     for stamp_ms in (0, 50, 200):
         books.take(CAMERA, stamp_ms * 1_000_000)
+    books.take(STATE, 0)
     books.end(298_000_000)
     books.report_lost("/track", 2)
     losses = books.losses({STATE: 2, "/track": 1}, {STATE: 3})
@@ -78,16 +79,16 @@ def test_reasons_name_every_loss_that_matters() -> None:
         "1 message lost on /odom; 7 messages on /camera dropped, the disk is too slow"
     )
     assert reasons({"repeated": {STATE: 3}}) == ""
-    assert accounts().losses({}, {}) == {}
 
 
 def test_bytes_that_cannot_be_read_spoil_their_episode() -> None:
     """Would catch a message that was left out of the bag without a word."""
     books = accounts()
+    books.take(CAMERA, 10**9)
     books.note_unreadable(STATE)
     assert reasons(books.losses({}, {})) == f"1 message on {STATE} could not be read"
     books.begin()
-    assert books.losses({}, {}) == {}
+    assert "unreadable" not in books.losses({}, {})
 
 
 def test_a_trigger_that_was_silent_when_a_person_stopped() -> None:
@@ -124,7 +125,7 @@ def test_an_observation_that_is_stamped_outside_spoils_the_episode() -> None:
     assert losses == {"outside": {STATE: 3}, "stray": {"/decision": 3}}
     assert reasons(losses) == f"3 messages on {STATE} stamped outside the episode, and none inside"
     books.begin()
-    assert books.losses({}, {}) == {}
+    assert books.losses({}, {}).keys() == {"absent"}
 
 
 def test_an_observation_that_is_stamped_ahead_of_the_end_spoils_the_episode() -> None:
@@ -150,3 +151,18 @@ def test_what_was_on_its_way_and_what_comes_afterwards_costs_nothing() -> None:
     books.refuse(STATE, 3600 * 10**9)
     assert books.losses({}, {}) == {"stray": {STATE: 1}}
     assert reasons(books.losses({}, {})) == ""
+
+
+def test_a_stream_that_never_spoke_is_no_whole_episode() -> None:
+    """Would catch an episode of a camera alone that counts as complete, and of which no dataset can be built."""
+    books = accounts()
+    books.take(CAMERA, 10**9)
+    assert books.losses({}, {}) == {"absent": {STATE: 0}}
+    assert reasons(books.losses({}, {})) == f"0 messages on {STATE} in the whole episode"
+    books.refuse(STATE, 5 * 10**9)
+    assert set(books.losses({}, {})) == {"outside"}, "said once"
+    books.begin()
+    assert books.absent == {CAMERA: 0, STATE: 0}
+    for topic in (CAMERA, STATE):
+        books.take(topic, None)
+    assert books.losses({}, {}) == {}

@@ -91,6 +91,46 @@ def test_a_long_jump_is_cheap_and_changes_nothing_that_is_executed() -> None:
     assert np.isfinite(jumped.at(10**9)).all()
 
 
+def test_a_jump_with_a_long_memory_starts_the_process_anew() -> None:
+    """Catches a noise node that answers nothing for seconds because the clock was set forward, or back."""
+    long = replace(NOISE, time_constant_s=60.0)
+    process = EpisodeNoise(long, "drive", PERIOD_S)
+    process.at(0)
+    drawn = 0
+    draw = process._draw
+
+    def counted(index: int) -> Any:
+        nonlocal drawn
+        drawn += 1
+        return draw(index)
+
+    process._draw = counted  # type: ignore[method-assign]
+    for tick in (100_000, 100_001, 50_000, 10**9):
+        process.at(tick)
+    assert process.restarts == 3
+    assert drawn <= 3 * 2 + 1
+    process.at(10**9 + 500)
+    assert process.restarts == 3, "half a minute is caught up on"
+    injector = started(long)
+    for tick in (0, 1, 100_000):
+        injector.disturb(action(tick))
+    assert injector.counts["restarts"] == 1
+
+
+def test_behind_a_jump_the_noise_is_as_large_and_as_slow_as_ever() -> None:
+    """Catches a process that starts at zero, or that goes on as if nothing had happened in between."""
+    long, jump = replace(NOISE, time_constant_s=5.0), 20_000
+    pairs = []
+    for number in range(4000):
+        process = EpisodeNoise(long, f"e{number}", PERIOD_S)
+        pairs.append((process.at(0), process.at(jump), process.at(jump + 20)))
+    before, behind, later = np.array(pairs).swapaxes(0, 1)
+    np.testing.assert_allclose(np.cov(behind.T), COVARIANCE, atol=0.015)
+    np.testing.assert_allclose(np.cov(later.T), COVARIANCE, atol=0.015)
+    assert np.corrcoef(before[:, 0], behind[:, 0])[0, 1] == pytest.approx(0.0, abs=0.05)
+    assert np.corrcoef(behind[:, 0], later[:, 0])[0, 1] == pytest.approx(np.exp(-20 * PERIOD_S / 5.0), abs=0.05)
+
+
 def test_the_noise_of_a_seed_is_fixed_for_all_time() -> None:
     """Catches another generator or another key: a recording's noise could not be drawn again."""
     np.testing.assert_allclose(EpisodeNoise(NOISE, "drive-000", PERIOD_S).at(0), FIRST, rtol=1e-12)

@@ -149,6 +149,17 @@ def test_a_policy_that_turns_up_ends_the_noise_at_once(ros_environment: RosEnvir
     assert stage.node.returncode is None
 
 
+def test_a_clock_that_leaps_keeps_nobody_waiting(ros_environment: RosEnvironment, tmp_path: Path) -> None:
+    """Catches a minute of noise drawn at once, while the robot has no command."""
+    stage = Stage(ros_environment, noise_file(tmp_path, time_constant=60.0))
+    stage.begin("drive")
+    stage.drive(3)
+    stage.tick += 200_000
+    stage.drive(3)
+    stage.until("the count", lambda: stage.values()["restarts"] == "1")
+    assert float(stage.values()["latency_p99_ms"]) < 300.0, "catching up took 48,000 draws"
+
+
 def test_it_refuses_to_start_beside_a_policy(ros_environment: RosEnvironment, tmp_path: Path) -> None:
     """FAULTS 23: catches a noise node in a deployment, proposing or driving."""
     from trajectory_msgs.msg import JointTrajectory

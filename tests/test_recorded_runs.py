@@ -137,6 +137,44 @@ def test_a_node_that_is_killed_ends_the_run_and_is_named(
     assert not any(Path(f"/proc/{node}").exists() for node in nodes.values())
 
 
+@pytest.mark.ros
+@pytest.mark.sim
+@pytest.mark.parametrize(
+    ("tracks", "finished", "kept", "left"),
+    [
+        ("5-7", 1, "1 of 3 episodes whole, and kept; demonstration-0-001-track-6 kept as aborted", "--tracks 6,7; "),
+        ("5", 0, "0 of 1 episode whole, and kept; demonstration-0-000-track-5 kept as aborted", "--tracks 5; "),
+    ],
+)
+def test_a_simulator_that_is_ended_in_mid_run_is_named_with_what_is_kept(
+    understudy: Callable[[Sequence[str]], "subprocess.Popen[str]"],
+    tmp_path: Path,
+    tracks: str,
+    finished: int,
+    kept: str,
+    left: str,
+) -> None:
+    """Catches "fewer episodes were recorded than driven", and a last episode that is cut off and passes for whole."""
+    given = ["--tracks", tracks, "--laps", "0", "--max-episode-s", "4", "--real-time-factor", "1"]
+    process = understudy(["record", "-w", str(tmp_path), *given])
+
+    def in_mid_episode() -> bool:
+        partial = list(tmp_path.glob("recordings/*.partial/*.mcap"))
+        return len(finished_episodes(tmp_path / "recordings")) == finished and bool(partial)
+
+    wait_until(in_mid_episode, process, "the episode is being recorded")
+    nodes = nodes_of(process.pid)
+    os.kill(nodes["sim"], signal.SIGTERM)
+    _, errors = process.communicate(timeout=40)
+    assert process.returncode == 7, errors
+    assert "the simulator was ended by SIGTERM, in the middle of the run" in errors
+    assert f"found:    {kept}\n" in errors
+    assert f"still to be driven: {left}somebody, or the system, sent it that signal" in errors
+    assert "fewer episodes" not in errors
+    assert len(finished_episodes(tmp_path / "recordings")) == finished + 1
+    assert not any(Path(f"/proc/{node}").exists() for node in nodes.values())
+
+
 def test_names_that_are_taken_are_refused_before_anything_moves(tmp_path: Path) -> None:
     """Catches minutes of driving that the recorder then refuses, episode by episode."""
     settings = DriveSettings(tracks=(4, 7), prefix="drive")

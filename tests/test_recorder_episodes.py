@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -170,6 +171,34 @@ def test_a_camera_that_had_died_when_a_person_stopped(ros_environment: RosEnviro
     assert f"ticks missing on {CAMERA}" in BagReader(tmp_path / name).quarantine
 
 
+def test_a_stream_that_never_spoke_keeps_its_episode_from_training(
+    ros_environment: RosEnvironment, tmp_path: Path
+) -> None:
+    """Would catch a robot whose odometry is not running: complete or cut off, the episode gives no observation."""
+    ros = ros_environment
+    recorder, robot = start(ros, tmp_path)
+
+    def show(first: int) -> None:
+        for index in range(first, first + 3):
+            robot.tick(index, odometry=False)
+        robot.wait_for_status(f"received {CAMERA}", "3")
+
+    robot.begin("complete")
+    show(0)
+    ros.wait_until(lambda: "nothing comes on" in robot.status()["message"], 10.0, "a warning in mid-episode")
+    assert robot.status()["message"] == f"nothing comes on {ODOMETRY}: not for training"
+    robot.end(3)
+    ros.wait_until(lambda: "complete" in outcomes(tmp_path), 10.0, "the episode to be closed")
+    robot.begin("cut-off")
+    show(100)
+    assert recorder.terminate() == 0
+    assert outcomes(tmp_path) == {"complete": "complete", "cut-off": "aborted"}
+    for path in find_bags(tmp_path):
+        manifest = Manifest.read(path / MANIFEST)
+        assert manifest.losses == {"absent": {ODOMETRY: 0}}
+        assert manifest.quarantine == f"0 messages on {ODOMETRY} in the whole episode"
+
+
 def test_bytes_that_are_no_message_cost_one_episode(ros_environment: RosEnvironment, tmp_path: Path) -> None:
     """Would catch a recorder that dies of what any process may publish, and takes the robot's run with it."""
     from nav_msgs.msg import Odometry
@@ -225,6 +254,49 @@ def test_an_episode_that_was_refused_is_never_said_to_be_recorded(
     said = len(robot.diagnostics)
     ros_environment.wait_until(lambda: len(robot.diagnostics) > said, 10.0, "the next report")
     assert robot.status()["finished"] == "0"
+
+
+def test_an_episode_that_was_deleted_meanwhile_is_not_said_to_be_complete(
+    ros_environment: RosEnvironment, tmp_path: Path
+) -> None:
+    """Would catch a person who leaves with the word "complete", and finds no recording at home."""
+    ros = ros_environment
+    recorder, robot = start(ros, tmp_path, announces=False, auto=False)
+    names = []
+    # Deleted right before the stop; long before it, which the recorder notices by itself; only the file in the folder.
+    for case in ("right before", "long before", "the file alone"):
+        name = robot.call("start").message
+        names.append(name)
+        first = len(names) * 100
+        robot.tick(first)
+        robot.wait_for_status(f"received {CAMERA}", "1")
+        partial = tmp_path / f"{name}.partial"
+        ros.wait_until(lambda partial=partial: list(partial.glob("*.mcap")), 10.0, "the file")
+        if case == "the file alone":
+            next(partial.glob("*.mcap")).unlink()
+        else:
+            shutil.rmtree(partial)
+        if case == "long before":
+
+            def is_noticed(first: int = first) -> bool:
+                robot.tick(first + 1)
+                return "it was deleted" in robot.status().get("message", "")
+
+            ros.wait_until(is_noticed, 15.0, "the recorder to notice")
+        answer = robot.call("stop")
+        assert not answer.success, case
+        assert "is lost: it was deleted, or moved away, while it was written" in answer.message, case
+        assert "leave folders alone" in answer.message
+    assert find_bags(tmp_path) == []
+    assert robot.status()["finished"] == "0"
+    assert robot.call("start").success
+    robot.tick(900)
+    robot.wait_for_status(f"received {CAMERA}", "1")
+    whole = robot.call("stop")
+    assert whole.success
+    assert whole.message.endswith("messages, complete"), whole.message
+    assert len(find_bags(tmp_path)) == 1, "who hears that it is complete finds it there"
+    assert "Traceback" not in recorder.log
 
 
 def test_a_mark_that_waits_for_the_disk_outlives_a_clean_up(ros_environment: RosEnvironment, tmp_path: Path) -> None:

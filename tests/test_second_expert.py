@@ -53,9 +53,10 @@ def test_two_experts_halt_the_robot_and_neither_is_executed(ros_environment: Ros
 def test_an_expert_that_is_killed_and_started_again_is_one(ros_environment: RosEnvironment) -> None:
     """The dead process stays in the graph for 20 s. Started twice, the same name is a fault all the same."""
     stage = Stage(ros_environment)
+    stage.until_driver("expert", "policy_disabled")
     probe, stage.steady = stage.ros.probe, False
     probe.destroy_publisher(stage.expert)
-    stage.until_driver("halt")
+    stage.until_driver("halt", "expert_stale")
     first = spawn_expert(ros_environment, "joystick", 0.5)
     stage.until_driver("expert", "policy_disabled", 15.0)
     first.send(signal.SIGKILL)
@@ -64,7 +65,7 @@ def test_an_expert_that_is_killed_and_started_again_is_one(ros_environment: RosE
     stage.until_driver("expert", "policy_disabled", 15.0)
     decided = len(stage.decisions)
     stage.until("a second of it", lambda: len(stage.decisions) > decided + 20)
-    assert probe.count_publishers("/expert/cmd_vel") == 2, "the dead one is gone already, and nothing was tried"
+    stage.until("the living one beside the dead one", lambda: probe.count_publishers("/expert/cmd_vel") == 2)
     assert "second_expert" not in reasons(stage)
     assert "experts on" not in stage.gate.log
 
@@ -104,7 +105,8 @@ def test_an_episode_of_two_experts_is_not_for_training(ros_environment: RosEnvir
     robot.end(203)
     ros.wait_until(lambda: len(find_bags(tmp_path)) == 3, 10.0, "the third episode")
     quarantines = {path.name: BagReader(path).quarantine for path in find_bags(tmp_path)}
-    assert quarantines == {"before": "", "both": "2 experts at once on /expert/cmd_vel", "after": ""}
+    assert (quarantines["before"], quarantines["after"]) == ("", "")
+    assert "2 experts at once on /expert/cmd_vel" in quarantines["both"]
     assert expert.terminate() == 0
 
 

@@ -118,11 +118,16 @@ class Stages:
                 f"  {made} of {len(settings.drawn_seeds)} episodes kept; the rest discarded, or not driven"
             )
 
-    def build(self, recordings: Path | None = None) -> Facts:
-        """Make the dataset of the recordings; an earlier one is replaced once the new one is complete."""
+    def build(self, recordings: Path | None = None, max_lost_frames: int = 0) -> Facts:
+        """Make the dataset of the recordings; an earlier one is replaced once the new one is complete.
+
+        Args:
+            recordings: folder of the bags; the workspace's own unless given.
+            max_lost_frames: also use recordings that lack up to so many camera frames.
+        """
         folder = recordings or self.workspace.recordings
         contract = self.contract() if self._contract_was_given else None
-        return self._build(folder, self.require_bags(folder), contract)
+        return self._build(folder, self.require_bags(folder), contract, max_lost_frames)
 
     def require_recordings(self, folder: Path | None = None) -> Path:
         """The folder of the recordings, the workspace's own unless given; refused when there is none."""
@@ -174,15 +179,18 @@ class Stages:
             from models.episodes import open_dataset
 
             contract = open_dataset(self.workspace.dataset, verify=False).contract
-        self._build(self.workspace.recordings, bags, contract)
+        # Of a workspace of an earlier version nobody knows, and then nothing was tolerated.
+        tolerated = built_of.get("max_lost_frames")
+        self._build(self.workspace.recordings, bags, contract, tolerated if isinstance(tolerated, int) else 0)
 
-    def _build(self, folder: Path, bags: Sequence[Path], contract: Contract | None) -> Facts:
+    def _build(self, folder: Path, bags: Sequence[Path], contract: Contract | None, max_lost_frames: int) -> Facts:
         from il_nodes.dataset.builder import build_dataset
 
         sources = {
             "folder": _OWN_RECORDINGS if _same(folder, self.workspace.recordings) else str(folder),
             "recordings": _digests(bags, self.workspace.labels),
             "contract_was_given": contract is not None,
+            "max_lost_frames": max_lost_frames,
         }
         self.workspace.claim("build", [self.workspace.dataset])
         new = self.workspace.path / "dataset.new"
@@ -192,12 +200,26 @@ class Stages:
             def show(done: int, total: int) -> None:
                 progress.update(done, total, f"{done} of {counted(total, 'recording')}")
 
-            report = build_dataset(bags, new, show, contract=contract, labels=self.workspace.labels)
+            report = build_dataset(
+                bags,
+                new,
+                show,
+                contract=contract,
+                labels=self.workspace.labels,
+                max_lost_frames=max_lost_frames,
+            )
         (new / _SOURCES).write_text(json.dumps(sources, indent=1) + "\n")
         _replace(self.workspace.dataset, new)
         for recording in report.quarantined:
             self._console.say(f"  left out: {recording.name}: {recording.reason}")
-        return {**asdict(report), "path": self.workspace.dataset}
+        for used in report.used:
+            if used.lost_frames:
+                left_out = f", {counted(used.without_frame, 'tick')} left out" if used.without_frame else ""
+                self._console.say(
+                    f"  used: {used.name}, which lacks {counted(used.lost_frames, 'camera frame')}; "
+                    f"memory starts anew behind each hole{left_out}"
+                )
+        return {**asdict(report), "lost_frames": report.lost_frames, "path": self.workspace.dataset}
 
     def train(self, config: BehavioralCloningConfig) -> Facts:
         """Train a policy and its safety classifier on the dataset."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -72,7 +73,13 @@ class AppendedFile:
 
     def sync(self) -> None:
         """Return once all of it would survive a power cut."""
+        self.require_name()
         os.fsync(self._descriptor)
+
+    def require_name(self) -> None:
+        """Raise FileNotFoundError when somebody has deleted the file: what is written then reaches nobody."""
+        if os.fstat(self._descriptor).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "deleted while it was written")
 
     def close(self) -> FileRecord:
         """Checksum and size of what was written. Twice does nothing more."""

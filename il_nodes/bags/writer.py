@@ -262,6 +262,7 @@ class BagWriter:
         self._mcap.finish()
         if self._sync:
             self._file.sync()
+        self._file.require_name()
         files = {mcap_name(self.episode_id): self._file.close()}
         files[METADATA] = write_durably(self.partial_path / METADATA, metadata.encode())
         first_ns, last_ns = self._span_ns or (0, 0)
@@ -329,6 +330,13 @@ class BagWriter:
     def _cannot_write(self, error: OSError) -> RecordingError:
         self._state = "failed"
         self._failure = str(error)
+        if isinstance(error, FileNotFoundError):
+            return RecordingError(
+                f"recording {self.episode_id} is lost: it was deleted, or moved away, while it was written",
+                found=self._failure,
+                expected=f"{self.partial_path} until the episode ends",
+                fix="record it again, and leave folders alone whose names end in .partial",
+            )
         with contextlib.suppress(OSError):
             free = f"; {shutil.disk_usage(self.partial_path).free / 1e6:.0f} MB free"
             self._failure += free

@@ -11,6 +11,7 @@ import numpy as np
 
 from il_nodes.bags.files import MANIFEST, Manifest, mcap_name
 from il_nodes.bags.reader import BagReader
+from il_nodes.dataset.lost_frames import find_holes, lost_frames
 from il_nodes.dataset.recorded_episode import RecordedEpisode, read_episode
 from models.contract import Contract
 from models.episodes import DRIVERS, Episode, write_dataset
@@ -35,6 +36,8 @@ class UsedRecording:
         gaps: ticks left out because a stream's newest sample was too old.
         refused: ticks left out because their values were not finite or could not be decoded.
         relabelled: ticks whose label a person gave afterwards.
+        lost_frames: camera frames that the recording lacks, and is used all the same.
+        without_frame: ticks left out because one of those frames was theirs; of the trigger's none, which never came.
     """
 
     name: str
@@ -45,6 +48,8 @@ class UsedRecording:
     gaps: int
     refused: int
     relabelled: int = 0
+    lost_frames: int = 0
+    without_frame: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,11 @@ class DatasetReport:
         """Gaps over all used recordings."""
         return sum(recording.gaps for recording in self.used)
 
+    @property
+    def lost_frames(self) -> int:
+        """Camera frames that used recordings lack."""
+        return sum(recording.lost_frames for recording in self.used)
+
 
 def build_dataset(
     bags: Sequence[Path | str],
@@ -96,6 +106,7 @@ def build_dataset(
     settle_s: float = 0.005,
     labels: Path | None = None,
     failures: bool = False,
+    max_lost_frames: int = 0,
 ) -> DatasetReport:
     """Make a dataset of recordings. One that cannot be used is named in the report, and the others go on.
 
@@ -108,11 +119,15 @@ def build_dataset(
         settle_s: as in the live nodes.
         labels: folder of labels that a person gave afterwards (``understudy relabel``).
         failures: also use episodes that a person marked as failures.
+        max_lost_frames: also use recordings that lack up to so many camera frames, and nothing else; see
+            :mod:`il_nodes.dataset.lost_frames`.
 
     Raises:
         DatasetError: no recording can be used, or the dataset cannot be written.
     """
-    builder = _Builder([Path(bag) for bag in bags], progress, settle_s, labels, failures=failures)
+    builder = _Builder(
+        [Path(bag) for bag in bags], progress, settle_s, labels, failures=failures, max_lost_frames=max_lost_frames
+    )
     chosen = contract or builder.common_contract()
     dataset = write_dataset(out, builder.episodes(chosen), chosen, overwrite=overwrite)
     return DatasetReport(str(out), dataset.hash, chosen.hash, len(dataset), builder.used, builder.quarantined)
@@ -127,9 +142,13 @@ class _Builder:
         labels: Path | None = None,
         *,
         failures: bool = False,
+        max_lost_frames: int = 0,
     ) -> None:
         self._progress = progress
         self._failures = failures
+        self._max_lost_frames = max_lost_frames
+        #: Recording to the camera topics that lack frames, and how many.
+        self._lost: dict[Path, dict[str, int]] = {}
         self._labels = labels
         self._settle_s = settle_s
         self._total = len(bags)
@@ -148,12 +167,20 @@ class _Builder:
         except (RecordingError, ContractError) as error:
             self._quarantine(bag.name, str(error))
             return
-        if reader.quarantine:
+        if reader.quarantine and not self._tolerates(reader):
             self._quarantine(bag.name, f"marked when it was recorded: {reader.quarantine}")
         elif reader.outcome == "failure" and not self._failures:
             self._quarantine(bag.name, "a person marked it as a failure")
         else:
             self._readers.append(reader)
+
+    def _tolerates(self, reader: BagReader) -> bool:
+        """Whether all that a recording lacks are a few frames."""
+        lost = lost_frames(reader, reader.contract)
+        if lost is None or sum(lost.values()) > self._max_lost_frames:
+            return False
+        self._lost[reader.path] = lost
+        return True
 
     def _quarantine(self, name: str, reason: str) -> None:
         self.quarantined.append(QuarantinedRecording(name, reason))
@@ -172,12 +199,14 @@ class _Builder:
                 self._progress(done, self._total)
             try:
                 self._require_contract(reader, contract)
-                recorded = read_episode(reader, contract, self._settle_s, self._relabelled(reader, contract))
+                lost = self._lost.get(reader.path, {})
+                holes = find_holes(reader, contract, sorted(lost))
+                recorded = read_episode(reader, contract, self._settle_s, self._relabelled(reader, contract), holes)
                 self._require_fit(recorded.episode)
             except (RecordingError, DatasetError) as error:
                 self._quarantine(reader.path.name, str(error))
                 continue
-            self.used.append(_summary(reader.path.name, recorded))
+            self.used.append(_summary(reader.path.name, recorded, sum(lost.values())))
             yield recorded.episode
         if not self.used:
             raise self.nothing_usable()
@@ -229,7 +258,7 @@ class _Builder:
         )
 
 
-def _summary(name: str, recorded: RecordedEpisode) -> UsedRecording:
+def _summary(name: str, recorded: RecordedEpisode, lost: int) -> UsedRecording:
     numbers, ticks = np.unique(recorded.episode.driver, return_counts=True)
     return UsedRecording(
         name=name,
@@ -240,4 +269,6 @@ def _summary(name: str, recorded: RecordedEpisode) -> UsedRecording:
         gaps=sum(recorded.counts.gaps.values()),
         refused=recorded.counts.refused,
         relabelled=recorded.relabelled,
+        lost_frames=lost,
+        without_frame=recorded.without_frame,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from il_nodes.bags.reader import BagReader
 from il_nodes.codecs import CdrCursor, codec_for, decode_raw, header_stamp_ns
+from il_nodes.dataset.lost_frames import Hole
 from il_nodes.observation.assembler import ObservationAssembler, ObservationCounts
 from il_nodes.recorder.topics import DECISION_TOPIC, EPISODE_TOPIC, LABEL_PREFIX, behind
 from models.contract import Contract, Source
@@ -35,12 +37,14 @@ class RecordedEpisode:
         unlabelled: ticks for which the expert had said nothing recent.
         counts: the assembler's.
         relabelled: ticks whose label a person gave afterwards.
+        without_frame: labelled ticks that were left out because a camera's frame of theirs was lost.
     """
 
     episode: Episode
     unlabelled: int
     counts: ObservationCounts
     relabelled: int = 0
+    without_frame: int = 0
 
 
 class _Series:
@@ -121,7 +125,11 @@ def needed_topics(contract: Contract) -> tuple[str, ...]:
 
 
 def read_episode(
-    reader: BagReader, contract: Contract, settle_s: float = 0.005, relabelled: LabelFile | None = None
+    reader: BagReader,
+    contract: Contract,
+    settle_s: float = 0.005,
+    relabelled: LabelFile | None = None,
+    holes: Sequence[Hole] = (),
 ) -> RecordedEpisode:
     """Episode of one recording.
 
@@ -130,6 +138,7 @@ def read_episode(
         contract: how to observe and label.
         settle_s: as in the live nodes.
         relabelled: what a person said afterwards; on those ticks it counts instead of what was recorded.
+        holes: where frames were lost: no tick in one is kept, and memory starts anew behind it.
 
     Raises:
         RecordingError: a topic is missing, or no tick can be used.
@@ -163,9 +172,16 @@ def read_episode(
             found=label_error or "no expert command stamped at or shortly before a tick",
             expected=f"commands of the expert, stamped at most {contract.gate.expert_max_age_s} s before each tick",
         )
-    kept = np.flatnonzero(labelled)
+    whole = np.ones(len(ticks), np.bool_)
+    for hole in holes:
+        whole &= (stamps < hole.begin_ns) | (stamps >= hole.end_ns)
+    kept = np.flatnonzero(labelled & whole)
+    if not len(kept):
+        raise RecordingError(f"recording {reader.path.name} lacks a frame at each of its {len(ticks)} ticks")
     starts = np.array([observation.starts_memory for observation in ticks])[kept]
     starts |= np.append(True, np.diff(kept) > 1)
+    first = np.searchsorted(stamps[kept], np.array([hole.end_ns for hole in holes], np.int64))
+    starts[first[first < len(kept)]] = True
     episode = Episode(
         episode_id=reader.episode_id,
         stamps_ns=stamps[kept],
@@ -176,7 +192,9 @@ def read_episode(
         starts_memory=starts,
         meta={"recording": reader.path.name, "task": reader.task, "outcome": reader.outcome},
     )
-    return RecordedEpisode(episode, int((~labelled).sum()), assembler.counts(), relabelled_ticks)
+    return RecordedEpisode(
+        episode, int((~labelled).sum()), assembler.counts(), relabelled_ticks, int((labelled & ~whole).sum())
+    )
 
 
 def _observe(

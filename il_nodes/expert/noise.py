@@ -25,6 +25,9 @@ __all__ = ["Disturbed", "EpisodeNoise", "NoiseInjector", "Passing"]
 
 #: After so many time constants an earlier state weighs less than a float64 resolves; nobody could tell that it is gone.
 FORGOTTEN_TIME_CONSTANTS = 40.0
+#: So many ticks are caught up on at once, 15 ms of drawing. A clock that jumps further with a long time constant would
+#: keep the robot waiting for seconds.
+CATCH_UP_TICKS = 1000
 #: A stamp may lie this part of a tick before its place on the grid (drift, rounding), and still belongs to it.
 EARLY_PERIODS = 0.25
 #: Between two commands of one episode there are never so many ticks in lock-step.
@@ -38,10 +41,16 @@ class EpisodeNoise:
     ``L L^T = Sigma`` has the covariance ``Sigma`` at every tick. ``z_k`` comes from a counter-based generator (Philox)
     whose key is a hash of seed and episode and whose counter is ``k``, so no draw depends on another one.
 
+    Behind a jump over more ticks than can be caught up on, the process starts anew from that covariance, its stationary
+    distribution: ``x_k = L z_k``. The noise is then as large as ever, and remembers nothing from before.
+
     Args:
         noise: covariance, seed, time constant.
         episode_id: of the episode.
         period_s: of a tick.
+
+    Attributes:
+        restarts: how often it has started anew behind a jump.
     """
 
     def __init__(self, noise: NoiseFile, episode_id: str, period_s: float) -> None:
@@ -53,6 +62,7 @@ class EpisodeNoise:
         self._memory = math.ceil(FORGOTTEN_TIME_CONSTANTS * noise.time_constant_s / period_s)
         self._state: npt.NDArray[np.float64] | None = None
         self._index = -1
+        self.restarts = 0
 
     def at(self, index: int) -> npt.NDArray[np.float64]:
         """``(dims,)`` disturbance of tick ``index``, counted from the episode's start; SI units."""
@@ -61,6 +71,9 @@ class EpisodeNoise:
         if self._state is None or index < self._index or index - self._index > self._memory:
             self._index = max(0, index - self._memory)
             self._state = self._draw(self._index)
+        if index - self._index > CATCH_UP_TICKS:
+            self._index, self._state = index, self._draw(index)
+            self.restarts += 1
         while self._index < index:
             self._index += 1
             self._state = self._kept * self._state + self._fresh * self._draw(self._index)
@@ -110,7 +123,8 @@ class NoiseInjector:
 
     Attributes:
         forbidden: why no noise may be added at all, until the next :meth:`permit`; empty while it may.
-        counts: ``disturbed``, ``passed``, ``clamped``, ``rate_limited``, ``not_finite``.
+        counts: ``disturbed``, ``passed``, ``clamped``, ``rate_limited``, ``not_finite``; ``restarts`` of the noise
+            behind jumps of the clock.
     """
 
     def __init__(self, contract: Contract, noise: NoiseFile) -> None:
@@ -188,7 +202,9 @@ class NoiseInjector:
         disturbs = not self.passing(command.stamp_ns)
         drawn = np.zeros(len(command.values))
         if disturbs and self._episode is not None:
+            before = self._episode.restarts
             drawn = self._episode.at(self._tick(command.stamp_ns))
+            self.counts["restarts"] += self._episode.restarts - before
         wish = (command.values.astype(np.float64) + drawn).astype(np.float32)
         if not self._limiter.is_placed:
             self._limiter.place(command.values)  # an arm starts where its expert holds it, and not at zero

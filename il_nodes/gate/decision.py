@@ -80,7 +80,8 @@ class Decision:
         clamped: whether the command had to be brought into the limits.
         rate_limited: whether it had to be brought into the rate limits.
         handover: whether another one drove the tick before.
-        sent: whether the command goes out: not before somebody has said where a robot is that a halt holds in place.
+        sent: whether the command goes out: not before somebody has said where a robot is that a halt holds in place,
+            and, on ``/gate/decision``, never in a dry run.
     """
 
     stamp_ns: int

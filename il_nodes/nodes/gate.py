@@ -380,6 +380,8 @@ class GateNode(UnderstudyNode):
             for publisher, message in zip(self._outputs, messages, strict=True):
                 publisher.publish(message)
             self._commanded = True
+        elif decision.sent:
+            decision = replace(decision, sent=False)  # a dry run decides as if, and says that it was not done
         latency_s = time.monotonic() - received_s
         self._report.sent(decision, latency_s)
         status = decision_status(decision, None if self._told.lock_step else latency_s)

@@ -267,7 +267,8 @@ class NoiseNode(UnderstudyNode):
             "seed": noise.seed,
             "time_constant_s": noise.time_constant_s,
             **{
-                name: injector.counts[name] for name in ("disturbed", "passed", "clamped", "rate_limited", "not_finite")
+                name: injector.counts[name]
+                for name in ("disturbed", "passed", "clamped", "rate_limited", "not_finite", "restarts")
             },
             **dict(sorted(self._counts.items())),
             "waiting": len(self._held),

@@ -12,7 +12,6 @@ import contextlib
 import struct
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -24,6 +23,7 @@ from std_srvs.srv import Trigger
 
 from il_nodes.codecs import CdrCursor, header_stamp_ns, import_message_class
 from il_nodes.expert.sole_expert import SoleExpert
+from il_nodes.recorder.disk_answers import DiskAnswers
 from il_nodes.recorder.episode_window import EpisodeNames, EpisodeWindow
 from il_nodes.recorder.message_accounts import MessageAccounts
 from il_nodes.recorder.ordering import LockStepOrder, Stamped
@@ -43,6 +43,8 @@ __all__ = ["RecorderNode", "main"]
 
 #: Stamped with wall time: in a lock-step recording nothing may depend on that.
 WALL_TIME_TOPIC = "/diagnostics"
+#: A stream that is still silent so long after an episode's begin is worth a warning while somebody demonstrates.
+FIRST_MESSAGE_S = 2.0
 #: How often the graph is looked at for a second expert.
 GRAPH_POLL_S = 0.1
 NOT_CONFIGURED = "the recorder is not configured"
@@ -95,7 +97,7 @@ class RecorderNode(UnderstudyNode):
         self._ended: tuple[str, float] | None = None
         self._order: LockStepOrder | None = None
         self._error, self._finished, self._discarded = "", 0, 0
-        self._marking: deque[Future] = deque()
+        self._answers = DiskAnswers(lambda: Future(executor=self.executor))
         self._wake = self.create_guard_condition(self._on_events)
         self._acknowledge = self.advertise("/recorder/ack", Header, RELIABLE)
         self._subscribe()
@@ -105,7 +107,7 @@ class RecorderNode(UnderstudyNode):
         self._experts = SoleExpert(self, self._expert_topics)
         self.steady_timer(GRAPH_POLL_S, self._watch_experts)
         self.diagnostics.add("recording", self._status)
-        self.steady_timer(0.05, self._end_after_grace)
+        self.steady_timer(0.05, self._end_after_grace, while_inactive=True)
         # Last: whatever fails before it must leave no thread behind.
         self._thread = RecordingThread(
             partial(settings.open_bag, contract=self._contract, topics=self._topics),
@@ -139,8 +141,7 @@ class RecorderNode(UnderstudyNode):
         if not self._thread.stop(self._settings.close_timeout_s):
             self.get_logger().error("the disk is too slow: the open episode stays partial")
         self._on_events()
-        while self._marking:
-            self._marking.popleft().set_result((False, "the recorder was cleaned up before the disk had answered"))
+        self._answers.abandon("the recorder was cleaned up before the disk had answered")
 
     def shutdown_gracefully(self) -> None:
         """The same: normally a matter of milliseconds, and longer rather than to lose an episode to a slow disk."""
@@ -209,7 +210,7 @@ class RecorderNode(UnderstudyNode):
     def _begin(self, announced_id: str, since_ns: int, *, by_hand: bool = False) -> None:
         """Open an episode; latched messages from ``since_ns`` on belong to it although they came before."""
         self._window = EpisodeWindow(self._names.choose(announced_id, by_hand=by_hand), announced_id, since_ns)
-        self._error = ""
+        self._error, self._begun_s = "", time.monotonic()
         self._accounts.begin()
         self._watch_experts()
         self._thread.open(self._window.name)
@@ -251,8 +252,10 @@ class RecorderNode(UnderstudyNode):
             self._take(EPISODE_TOPIC, stamp_ns, cdr)
 
     def _end_after_grace(self) -> None:
-        if self._window is not None and self._window.is_over(time.monotonic()):
+        now_s = time.monotonic()
+        if self._window is not None and self._window.is_over(now_s):
             self._finish("complete", self._window.until_ns or 0)
+        self._answers.poll(now_s)
 
     # -- messages -------------------------------------------------------------------------------------------------
 
@@ -300,8 +303,7 @@ class RecorderNode(UnderstudyNode):
             self._report(event)
 
     def _report(self, event: RecordingEvent) -> None:
-        if event.kind in ("marked", "unmarked"):
-            self._marking.popleft().set_result((event.kind == "marked", event.message))
+        self._answers.take(event)
         if event.kind == "failed":
             self._error = event.message
             if self._window is not None and event.episode_id == self._window.name:
@@ -338,20 +340,24 @@ class RecorderNode(UnderstudyNode):
         self._announce(partial(self._announcer.begin, name))
         return True, name
 
-    def _on_stop(self, outcome: str, _request: Any, response: Any) -> Any:
+    async def _on_stop(self, outcome: str, _request: Any, response: Any) -> Any:
+        """End the episode, and answer with what the disk says of it."""
         if not self.is_configured:
             response.message = NOT_CONFIGURED
             return response
         self._on_events()  # what went wrong with it up to now
-        response.success = self._window is not None and (outcome == DISCARDED or not self._window.failed)
-        response.message = "nothing is being recorded"
-        if self._window is not None:
-            mark = "" if outcome == DISCARDED else self._window.mark
-            response.message = self._window.failed or f"{self._window.name}: {mark or outcome}"
-            self._names.stop(self._window)
-            if self._window.until_ns is None:
-                self._accounts.stop(self.get_clock().now().nanoseconds)
-            self._finish(outcome, 0)
+        window = self._window
+        if window is None:
+            response.message = "nothing is being recorded"
+            return response
+        self._names.stop(window)
+        if window.until_ns is None:
+            self._accounts.stop(self.get_clock().now().nanoseconds)
+        self._finish(outcome, 0)
+        if window.failed:
+            response.success, response.message = outcome == DISCARDED, window.failed
+            return response
+        response.success, response.message = await self._answers.of_end(window.name, time.monotonic())
         return response
 
     async def _on_mark(self, outcome: str, _request: Any, response: Any) -> Any:
@@ -368,9 +374,8 @@ class RecorderNode(UnderstudyNode):
         elif self._ended is None or time.monotonic() - self._ended[1] > within_s:
             response.message = f"nothing is being recorded, and nothing ended within the last {within_s:g} s"
         else:
-            self._marking.append(Future(executor=self.executor))
             self._thread.mark(self._ended[0], outcome)
-            response.success, response.message = await self._marking[-1]
+            response.success, response.message = await self._answers.of_mark()
         return response
 
     # -- state ----------------------------------------------------------------------------------------------------
@@ -400,6 +405,8 @@ class RecorderNode(UnderstudyNode):
             return Status("error", "the disk cannot keep up; messages are missing", values)
         if accounts.missing or accounts.lost or accounts.unreadable:
             return Status("warn", "messages were lost before they arrived, or cannot be read", values)
+        if window and accounts.absent and time.monotonic() - self._begun_s > FIRST_MESSAGE_S:
+            return Status("warn", f"nothing comes on {', '.join(accounts.absent)}: not for training", values)
         if outside := sorted(accounts.stray | accounts.outside):
             return Status(
                 "warn", f"stamped outside the episode: {', '.join(outside)}; are all clocks the same?", values

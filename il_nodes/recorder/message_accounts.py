@@ -22,6 +22,7 @@ KINDS = {
     "late": ("message", "on {} came after the tick was written"),
     "unreadable": ("message", "on {} could not be read"),
     "outside": ("message", "on {} stamped outside the episode, and none inside"),
+    "absent": ("message", "on {} in the whole episode"),
     "experts": ("expert", "at once on {}"),
 }
 
@@ -195,6 +196,12 @@ class MessageAccounts:
         return found
 
     @property
+    def absent(self) -> dict[str, int]:
+        """Topic of an observation of which nothing came to 0: no tick of the episode can be observed without it."""
+        explained = self.outside.keys() | self.unreadable.keys()
+        return {topic: 0 for topic in sorted(self._observed - explained) if not self.received[topic]}
+
+    @property
     def stray(self) -> dict[str, int]:
         """Topic, of which other messages are recorded, to messages stamped long before the start."""
         return {topic: count for topic, count in self._stray.items() if count and topic not in self.outside}
@@ -209,6 +216,7 @@ class MessageAccounts:
             "unreadable": dict(self.unreadable),
             "outside": self.outside,
             "stray": self.stray,
+            "absent": self.absent,
             "experts": dict(self._experts),
         }
         superseded: Counter[str] = Counter()

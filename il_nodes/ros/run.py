@@ -23,6 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from il_nodes.ros.executor import LeanExecutor
 from il_nodes.ros.help import help_text, is_asked_for, leave_the_graph_alone
+from il_nodes.ros.last_words import told_to_end
 from il_nodes.ros.middleware import prepare_environment
 from il_nodes.ros.node import UnderstudyNode
 from models.errors import DeploymentError, UnderstudyError
@@ -42,13 +43,13 @@ class _Signals:
     """
 
     def __init__(self) -> None:
-        self.arrived = False
+        self.arrived: signal.Signals | None = None
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.arrived = True
+        self.arrived = signal.Signals(number)
 
 
 def _spin(node: UnderstudyNode, executor: LeanExecutor, signals: _Signals) -> int:
@@ -57,6 +58,8 @@ def _spin(node: UnderstudyNode, executor: LeanExecutor, signals: _Signals) -> in
     try:
         while not signals.arrived and node.exit_code is None:
             executor.spin_once(timeout_sec=SIGNAL_POLL_S)
+        if signals.arrived:
+            node.say("ok", told_to_end(signals.arrived.name))
     except UnderstudyError as error:
         print(f"{node.get_name()}: {error}", file=sys.stderr, flush=True)
         exit_code = error.exit_code

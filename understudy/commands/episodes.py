@@ -246,6 +246,15 @@ def build(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     recordings: FolderOption = None,
     contract: ContractOption = None,
+    max_lost_frames: Annotated[
+        int,
+        typer.Option(
+            "--max-lost-frames",
+            min=0,
+            help="Also use recordings that lack up to so many camera frames each, and nothing else. Their ticks are "
+            "left out, and memory starts anew behind each hole.",
+        ),
+    ] = 0,
 ) -> int:
     """Build the dataset that training reads: the same code aligns the messages as in the running robot.
 
@@ -260,7 +269,7 @@ def build(
     stages = Stages(place, console, contract=contract)
     stages.require_bags(recordings)
     with place.locked():
-        result = stages.build(recordings)
+        result = stages.build(recordings, max_lost_frames)
         place.note("build", result)
     frames = counted(int(str(result["frames"])), "frame")
     console.result({"ok": True, **result}, f"dataset of {frames} in {place.dataset}")

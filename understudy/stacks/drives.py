@@ -12,9 +12,9 @@ from models.errors import DeploymentError, RecordingError, UnderstudyError
 from understudy.console import Progress, counted
 from understudy.stacks.episode_settings import EpisodeSettings
 from understudy.stacks.options import SIMULATED, StackOptions
-from understudy.stacks.running import Overrides, StackRun, default_params_file, run_stack
+from understudy.stacks.running import EndedBySignalError, Overrides, StackRun, default_params_file, run_stack
 from understudy.stacks.supervisor import last_lines
-from understudy.stacks.unfinished import unfinished_recordings, with_unfinished
+from understudy.stacks.unfinished import unfinished_recordings, with_kept, with_unfinished
 
 __all__ = ["DriveSettings", "drive", "finished_episodes", "parse_seeds"]
 
@@ -126,7 +126,7 @@ def drive(
         terminal_output: descriptor on which a teleoperator's keyboard shows itself.
 
     Raises:
-        DeploymentError: a node died, or the options contradict each other.
+        DeploymentError: a node died, the simulator was ended in mid-run, or the options contradict each other.
         RecordingError: an episode of such a name is there already, or fewer were recorded than driven; or none at all,
             when a person drives, who may discard one or quit.
     """
@@ -163,13 +163,19 @@ def drive(
         done = len(set(finished_episodes(recordings)) - before)
         progress.update(done, len(settings.drawn_seeds), f"{done} of {counted(len(settings.drawn_seeds), 'episode')}")
 
+    def left_unfinished() -> list[Path]:
+        return [path for path in unfinished_recordings(recordings) if path not in cut_off]
+
     show()
     try:
         run_stack(run, show)
+    except EndedBySignalError as error:
+        made = [path for path in finished_episodes(recordings) if path not in before]
+        names = _episode_names(settings)
+        kept = with_kept(error, made, {name: str(seed) for name, seed in names.items()}, settings.noun)
+        raise with_unfinished(kept, left_unfinished()) from error
     except DeploymentError as error:
-        raise with_unfinished(
-            error, [path for path in unfinished_recordings(recordings) if path not in cut_off]
-        ) from error
+        raise with_unfinished(error, left_unfinished()) from error
     made = [path for path in finished_episodes(recordings) if path not in before]
     if len(made) < (1 if options.is_teleoperated else len(settings.drawn_seeds)):
         log = log_directory / "recorder.log"
@@ -196,10 +202,8 @@ def _clear_names(settings: EpisodeSettings, recordings: Path) -> None:
     What a recorder that was killed left under such a name is kept, under another.
     """
     from il_nodes.bags.files import PARTIAL_SUFFIX
-    from il_nodes.simulator.episodes import episode_name
 
-    noun, seeds = settings.noun, settings.drawn_seeds
-    names = [episode_name(settings.prefix, index, noun, seed) for index, seed in enumerate(seeds)]
+    noun, names = settings.noun, _episode_names(settings)
     taken = [name for name in names if (recordings / name).exists()]
     if taken:
         raise RecordingError(
@@ -212,6 +216,14 @@ def _clear_names(settings: EpisodeSettings, recordings: Path) -> None:
         if partial.exists():
             aside = (recordings / f"{name}.interrupted-{number}{PARTIAL_SUFFIX}" for number in itertools.count(1))
             partial.rename(next(path for path in aside if not path.exists()))
+
+
+def _episode_names(settings: EpisodeSettings) -> dict[str, int]:
+    """Name of each episode to the seed that it is drawn from, in order."""
+    from il_nodes.simulator.episodes import episode_name
+
+    seeds = enumerate(settings.drawn_seeds)
+    return {episode_name(settings.prefix, index, settings.noun, seed): seed for index, seed in seeds}
 
 
 def _overrides(

@@ -9,16 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from il_nodes.ros.last_words import who_told
 from models.errors import DeploymentError
 from understudy.environment.domains import reserve_domain
 from understudy.environment.ros_environment import node_environment, shared_folder
 from understudy.environment.ros_security import is_security_on, require_usable_security
 from understudy.environment.shared_memory import find_leftovers, remove_leftovers
 from understudy.stacks.nodes import STACKS, StackNode, stack_nodes
-from understudy.stacks.supervisor import ProcessSpec, Supervisor, Terminated
+from understudy.stacks.supervisor import ProcessSpec, Supervisor, Terminated, last_lines
 
 __all__ = [
     "STACKS",
+    "EndedBySignalError",
     "Overrides",
     "StackNode",
     "StackRun",
@@ -32,6 +34,10 @@ __all__ = [
 ]
 
 Overrides = Mapping[str, Mapping[str, object]]
+
+
+class EndedBySignalError(DeploymentError):
+    """Somebody sent a signal to the node that decides when a run is over."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +153,7 @@ def run_stack(
     Raises:
         DeploymentError: a node died, the time ran out, no ROS domain is free, or the gate or the recorder had to be
             killed.
+        EndedBySignalError: somebody ended the node whose end is the run's.
         KeyboardInterrupt: Ctrl-C, in a simulated run.
         Terminated: SIGHUP; and SIGTERM in a simulated run.
     """
@@ -176,6 +183,21 @@ def run_stack(
         finally:
             remove_leftovers(find_leftovers(domain=domain))
         require_orderly_end(supervisor.killed)
+        _require_own_end(supervisor)
+
+
+def _require_own_end(supervisor: Supervisor) -> None:
+    """Refuse to call a run done whose simulator was ended in the middle: it exits with 0 then too."""
+    name = supervisor.ended_run
+    if not name:
+        return
+    log = supervisor.logs[name]
+    told = who_told(last_lines(log))
+    if told:
+        raise EndedBySignalError(
+            f"{'the simulator' if name == 'sim' else f'the {name} node'} was ended by {told}, in the middle of the run",
+            fix=f"somebody, or the system, sent it that signal; the whole log: {log}",
+        )
 
 
 def require_orderly_end(killed: Mapping[str, Path], before: str = "") -> None:

@@ -144,6 +144,8 @@ class Supervisor:
         self._signals: list[int] = []
         self._wake_reader, self._wake_writer = -1, -1
         self.stop_order: list[str] = []
+        #: The process whose exit with code 0 was the end of the run; empty before.
+        self.ended_run = ""
         #: Logs of the processes before the last rank that ended by SIGKILL only: what they had to finish, they did not.
         self.killed: dict[str, Path] = {}
 
@@ -221,7 +223,9 @@ class Supervisor:
             ended = self._wait(max(0.0, left))
             self._raise_signal()
             # The normal end first: whatever dies in the same moment no longer matters.
-            if any(child.spec.ends_run and child.exit_code == 0 for child in ended):
+            enders = [child.spec.name for child in ended if child.spec.ends_run and child.exit_code == 0]
+            if enders:
+                self.ended_run = enders[0]
                 return
             for child in ended:
                 if child.spec.required or child.spec.ends_run:

@@ -1,14 +1,15 @@
-"""Recordings that a run has cut off: found, and named in the error that ended it."""
+"""What a run that was cut off has left, whole and in parts: found, and named in the error that ended it."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from models.errors import DeploymentError
+from models.errors import DeploymentError, UnderstudyError
+from understudy.console import counted
 
-__all__ = ["unfinished_recordings", "with_unfinished"]
+__all__ = ["unfinished_recordings", "with_kept", "with_unfinished"]
 
 
 def unfinished_recordings(folder: Path) -> list[Path]:
@@ -35,3 +36,33 @@ def with_unfinished(error: DeploymentError, unfinished: Sequence[Path]) -> Deplo
     )
     better.exit_code = error.exit_code
     return better
+
+
+def with_kept(error: DeploymentError, made: Sequence[Path], seeds: Mapping[str, str], noun: str) -> DeploymentError:
+    """The error that ended a run, with what is kept of it and what is still to be driven.
+
+    Args:
+        error: that ended it.
+        made: finished recordings of this run, those that were cut off among them.
+        seeds: name of each episode that was to be driven to its seed.
+        noun: what a seed draws.
+    """
+    outcomes = {path.name: _outcome(path) for path in made}
+    cut_off = [name for name, outcome in outcomes.items() if outcome == "aborted"]
+    whole = len(outcomes) - len(cut_off)
+    found = f"{whole} of {counted(len(seeds), 'episode')} whole, and kept"
+    found += f"; {', '.join(cut_off)} kept as aborted" if cut_off else ""
+    left = [seed for name, seed in seeds.items() if outcomes.get(name, "aborted") == "aborted"]
+    rest = f"still to be driven: --{noun}s {','.join(left)}; " if left else ""
+    better = DeploymentError(error.problem, found=found, expected=error.expected, fix=rest + error.fix)
+    better.exit_code = error.exit_code
+    return better
+
+
+def _outcome(path: Path) -> str:
+    from il_nodes.bags.files import MANIFEST, Manifest
+
+    try:
+        return Manifest.read(path / MANIFEST).outcome
+    except UnderstudyError:
+        return "aborted"
