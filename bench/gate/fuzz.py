@@ -200,10 +200,14 @@ class _Checker:
         ]
         self.last_s: float | None = None
         self.halted_s: float | None = None
+        self._newest_s = -math.inf
+        self._went_back = False
 
     def check(self, decision: Decision, now_s: float) -> None:
         """Count what this decision breaks."""
-        self._now_s = now_s
+        # On any tick, whether or not something was sent on it.
+        self._went_back |= now_s < self._newest_s
+        self._newest_s = now_s
         values = decision.command.tolist()
         if decision.command.dtype != np.float32 or not all(map(math.isfinite, values)):
             self._break("not_finite", f"{values}")
@@ -216,7 +220,7 @@ class _Checker:
             elapsed_s = self._elapsed_s(now_s)
             self._check_rate(values, elapsed_s)
             self._check_halt(decision, values, elapsed_s)
-            self.last, self.last_s = values, now_s
+            self.last, self.last_s, self._went_back = values, now_s, False
 
     def _elapsed_s(self, now_s: float) -> float:
         if self.last_s is None or now_s < self.last_s:
@@ -247,7 +251,7 @@ class _Checker:
             self.halted_s = None
             return
         # On a clock that went back a halt begins anew: that one is lock-step's, and a robot's never does.
-        begins = self.halted_s is None or self.last_s is None or self._now_s < self.last_s
+        begins = self.halted_s is None or self.last_s is None or self._went_back
         self.halted_s = 0.0 if begins else (self.halted_s or 0.0) + elapsed_s
         overdue = self.halted_s > self.halt_s
         self.stops += overdue
