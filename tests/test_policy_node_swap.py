@@ -147,13 +147,22 @@ def stacked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return export_small(directory / "one.onnx", seed=1), export_small(directory / "two.onnx", seed=2)
 
 
+def under_way(running: str) -> str:
+    """What whoever sets the parameter is told: its success is none of the bundle's."""
+    return (
+        f"not running yet: it is being verified, and {running} runs on. How that ends stands in the log and on "
+        "/diagnostics under 'policy: bundle': bundle_pending until then, bundle_refused with the reason, or file"
+    )
+
+
 def test_three_swaps_at_50_hz_cost_no_tick(ros_environment: RosEnvironment, stacked: tuple[Path, Path]) -> None:
     """FAULTS 21. Catches a swap that stalls inference, that mixes two policies, or that forgets the stack."""
     driver = Driver(ros_environment, stacked[0])
     for _ in range(5):
         driver.drive_tick()
-    driver.swap(lambda: driver.set_parameter("bundle", str(stacked[1])), "", 1, stacked[1])
-    driver.swap(lambda: driver.set_parameter("bundle", str(stacked[0])), "", 2, stacked[0])
+    driver.swap(lambda: driver.set_parameter("bundle", str(stacked[1])), under_way("one.onnx"), 1, stacked[1])
+    driver.swap(lambda: driver.set_parameter("bundle", str(stacked[0])), under_way("two.onnx"), 2, stacked[0])
+    assert driver.set_parameter("bundle", str(stacked[0])) == (True, ""), "it runs already"
     # The same path, another file.
     first = stacked[0].read_bytes()
     stacked[0].write_bytes(stacked[1].read_bytes())
@@ -186,7 +195,7 @@ def test_recurrent_policies_swap_without_a_tick_of_a_cold_state(
     driver.observations.clear()
     driver.drive_tick()
     driver.set_parameter("bundle", str(recurrent[1]))
-    driver.until_bundle_status(swaps="1")
+    driver.until_bundle_status(swaps="1", bundle_pending="", bundle_refused="")
     for _ in range(5):
         driver.drive_tick()
     answers = driver.answers()
@@ -221,9 +230,12 @@ def test_what_is_refused_never_drives(ros_environment: RosEnvironment, stacked: 
 
     # Found out by the child only: the parameter goes back to what runs, for everybody to see.
     for number, path in enumerate((corrupt, BUNDLE), start=1):
-        assert driver.set_parameter("bundle", str(path)) == (True, "")
-        driver.until_bundle_status(refusals=str(number))
+        assert driver.set_parameter("bundle", str(path)) == (True, under_way("one.onnx"))
+        driver.until_bundle_status(bundle_pending=f"{path}: verifying")
+        driver.until_bundle_status(refusals=str(number), bundle_pending="")
         assert driver.bundle_parameter() == str(stacked[0])
+        refused = driver.sensors.status("bundle")["bundle_refused"]
+        assert refused == f"{path}: {driver.sensors.status('bundle')['last_refusal']}"
     assert "fps: policy 20 Hz, robot 50 Hz" in driver.sensors.status("bundle")["last_refusal"]
     assert "corrupt.onnx is refused" in driver.sensors.node.log
 

@@ -9,7 +9,7 @@ from teleop_robots import ARM, CAR
 
 from il_nodes.codecs.action_channels import ActionChannels
 from il_nodes.teleop.shaping import State
-from il_nodes.teleop.status import Rate, TeleopView, input_status, status_line
+from il_nodes.teleop.status import TeleopView, input_status, status_line
 from il_nodes.teleop.watch import ExecutedCommand, GateWatch, PositionWatch, RecorderWatch
 
 
@@ -104,14 +104,3 @@ def test_the_status_line() -> None:
     assert arm.startswith("[2/2] data +3.00 1 | drives: no gate heard | rec: e-1")
     assert "positions.elbow -- rad" in status_line(view(command=None, waiting="no clock yet"), ARM, 0, 2, "")
     assert "rec: ?" in status_line(view(), CAR, 0, 1, "")
-
-
-def test_rates() -> None:
-    """Would catch a rate that never falls to zero."""
-    rate = Rate()
-    rate.add()
-    assert rate.take(1.0) == 0.0
-    for _ in range(10):
-        rate.add()
-    assert rate.take(1.5) == 20.0
-    assert rate.take(2.5) == 0.0

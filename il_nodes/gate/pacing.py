@@ -5,6 +5,7 @@ Pure logic; stamps are integer nanoseconds of the messages' clock, ``now_s`` is 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import Generic, TypeVar
@@ -121,6 +122,10 @@ class Rate:
     """
 
     def __init__(self, now_s: float) -> None:
+        self.restart(now_s)
+
+    def restart(self, now_s: float) -> None:
+        """Whoever is counted begins to work: what was, or was not, before says nothing."""
         self._count = 0
         self._reports: deque[tuple[float, int]] = deque([(now_s, 0)])
 
@@ -129,9 +134,13 @@ class Rate:
         self._count += 1
 
     def report_hz(self, now_s: float) -> float:
-        """Events a second since the newest report that lies at least half a second back."""
+        """Events a second since the newest report that lies at least half a second back; NaN before there is one.
+
+        A rate over the first moments would be that of a sender that stalls, or races.
+        """
         while len(self._reports) > 1 and now_s - self._reports[1][0] >= RATE_WINDOW_S:
             self._reports.popleft()
         since_s, count = self._reports[0]
         self._reports.append((now_s, self._count))
-        return (self._count - count) / max(now_s - since_s, RATE_WINDOW_S)
+        elapsed_s = now_s - since_s
+        return (self._count - count) / elapsed_s if elapsed_s >= RATE_WINDOW_S else math.nan

@@ -82,6 +82,11 @@ class GateReport:
         self.deadlines = 0
         self.overruns = 0
 
+    def begin(self) -> None:
+        """The node is active from now on."""
+        self.active = True
+        self._rate.restart(self._clock())
+
     def sent(self, decision: Decision, latency_s: float) -> None:
         """A command left."""
         self._last = decision

@@ -101,7 +101,7 @@ class GateNode(UnderstudyNode):
         self._gate.waiting = None if self._guard.is_clear() else Reason.DISCOVERY
         self._gate.clear_fault()
         self._commanded = False
-        self._report.active = True
+        self._report.begin()
         self._deadline_s = time.monotonic() + self._period_s
         self._sent_s = -math.inf
         if not self._told.enable_control:

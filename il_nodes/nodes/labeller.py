@@ -21,7 +21,7 @@ from il_nodes.codecs.action_channels import ActionChannels
 from il_nodes.expert.labeller import Label, Labeller
 from il_nodes.expert.topics import advertise_behind, subscribe_to_expert
 from il_nodes.gate.heard_decision import decided_driver
-from il_nodes.gate.pacing import Latencies
+from il_nodes.gate.pacing import Latencies, Rate
 from il_nodes.recorder.topics import DECISION_TOPIC, LABEL_PREFIX, behind
 from il_nodes.ros.diagnostics import Status
 from il_nodes.ros.node import UnderstudyNode
@@ -80,7 +80,7 @@ class LabellerNode(UnderstudyNode):
         self._joined_ns: int | None = None
         self._problem = ""
         self._newest_ns: int | None = None
-        self._sent, self._since_s = 0, time.monotonic()
+        self._rate = Rate(time.monotonic())
         self._connect()
 
     def _require_stamped_ticks(self) -> None:
@@ -113,6 +113,10 @@ class LabellerNode(UnderstudyNode):
         subscribe_to_expert(self, contract, self._on_expert, reliable=reliable)
         self.steady_timer(POLL_S, lambda: self._send(self._labeller.poll(time.monotonic())))
         self.diagnostics.add("labels", self._status)
+
+    def activate(self) -> None:
+        """Label from now on."""
+        self._rate.restart(time.monotonic())
 
     def introduction(self) -> str:
         """The robot, where labels go, and how late its expert is taken to answer."""
@@ -181,16 +185,10 @@ class LabellerNode(UnderstudyNode):
             messages = self._channels.messages(label.values, label.stamp_ns)
             for publisher, message in zip(self._outputs, messages, strict=True):
                 publisher.publish(message)
-            self._sent += 1
+            self._rate.add()
             self._delays.add(label.waited_s)
 
     # -- what it says about itself --------------------------------------------------------------------------------
-
-    def _rate_hz(self) -> float:
-        """Since the last report."""
-        sent, since_s, now_s = self._sent, self._since_s, time.monotonic()
-        self._sent, self._since_s = 0, now_s
-        return sent / max(now_s - since_s, 1e-3)
 
     def _expert_age_ms(self) -> float:
         return math.nan if self._newest_ns is None else (self._clock_ns() - self._newest_ns) * 1e-6
@@ -199,7 +197,7 @@ class LabellerNode(UnderstudyNode):
         labeller = self._labeller
         names = ("ticks", "labelled", "late_commands", "repeated_commands")
         values: dict[str, object] = {
-            "rate_hz": self._rate_hz(),
+            "rate_hz": self._rate.report_hz(time.monotonic()),
             "expert_age_ms": self._expert_age_ms(),
             **{name: labeller.counts[name] for name in names},
             "future_commands": labeller.future_commands,

@@ -23,7 +23,7 @@ from il_nodes.expert.noise import NoiseInjector
 from il_nodes.expert.sole_expert import SoleExpert
 from il_nodes.expert.topics import advertise_behind, subscribe_to_expert
 from il_nodes.gate.heard_decision import decided_driver
-from il_nodes.gate.pacing import Latencies
+from il_nodes.gate.pacing import Latencies, Rate
 from il_nodes.recorder.topics import DECISION_TOPIC, NOISE_PREFIX, behind
 from il_nodes.ros.connections import full_name
 from il_nodes.ros.diagnostics import Status, diagnostic_array
@@ -81,7 +81,7 @@ class NoiseNode(UnderstudyNode):
         self._counts: Counter[str] = Counter()
         self._problem = ""
         self._newest_ns: int | None = None
-        self._sent, self._since_s = 0, time.monotonic()
+        self._rate = Rate(time.monotonic())
         self._latency = Latencies()
         self._policy_drove = False
         self._refuse_until_s = time.monotonic() + REFUSE_S
@@ -104,6 +104,7 @@ class NoiseNode(UnderstudyNode):
         """Look anew whether a policy is there; what forbade the noise before is forgotten."""
         self._policy_drove = False
         self._require_no_policy()
+        self._rate.restart(time.monotonic())
         self._injector.permit()
         if self._injector.episode_id:
             self._announce()
@@ -237,7 +238,7 @@ class NoiseNode(UnderstudyNode):
             self._outputs[index].publish(cdr)
         else:
             self._send(Action(command.stamp_ns, disturbed.values))
-        self._sent += 1
+        self._rate.add()
         self._latency.add(time.monotonic() - received_s)
 
     def _send(self, command: Action) -> None:
@@ -248,19 +249,13 @@ class NoiseNode(UnderstudyNode):
 
     # -- what it says about itself --------------------------------------------------------------------------------
 
-    def _rate_hz(self) -> float:
-        """Since the last report."""
-        sent, since_s, now_s = self._sent, self._since_s, time.monotonic()
-        self._sent, self._since_s = 0, now_s
-        return sent / max(now_s - since_s, 1e-3)
-
     def _expert_age_ms(self) -> float:
         return math.nan if self._newest_ns is None else (self._clock_ns() - self._newest_ns) * 1e-6
 
     def _status(self) -> Status:
         injector, noise = self._injector, self._noise
         values: dict[str, object] = {
-            "rate_hz": self._rate_hz(),
+            "rate_hz": self._rate.report_hz(time.monotonic()),
             "expert_age_ms": self._expert_age_ms(),
             "episode": injector.episode_id,
             "file_sha256": noise.sha256,

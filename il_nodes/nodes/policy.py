@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, cast, get_args
+from typing import IO, Any, cast, get_args
 
 import numpy as np
 from trajectory_msgs.msg import JointTrajectory
@@ -73,6 +73,13 @@ class PolicyNode(UnderstudyNode):
         )
         self._settings = declare_intake(self)
         self._digests_path = say("record_digests", "", "file for one JSON line an observation used")
+
+    def set_parameters_atomically(self, parameter_list: list[Any]) -> Any:
+        """As rclpy's, whose success has no words; that of ``bundle`` would be taken for more than it is."""
+        result = super().set_parameters_atomically(parameter_list)
+        if result.successful and any(one.name == "bundle" for one in parameter_list):
+            result.reason = self._requests.words()
+        return result
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -273,8 +280,10 @@ class PolicyNode(UnderstudyNode):
         return Status("ok", "no observation yet" if self._unanswered is None else "proposing", values)
 
     def _bundle_status(self) -> Status:
-        refused = self._swap.problem
-        return Status("warn" if refused else "ok", refused or "runs", self._swap.values())
+        swap = self._swap
+        if swap.wish:
+            return Status("ok", f"{Path(swap.path).name} runs; {swap.phase} {Path(swap.wish).name}", swap.values())
+        return Status("warn" if swap.problem else "ok", swap.problem or "runs", swap.values())
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -19,6 +19,7 @@ from rclpy.qos import QoSProfile
 
 from il_nodes.codecs import import_message_class
 from il_nodes.codecs.action_channels import ActionChannels
+from il_nodes.gate.pacing import Rate
 from il_nodes.ros.diagnostics import Level, Status
 from il_nodes.ros.node import UnderstudyNode
 from il_nodes.ros.qos import RELIABLE, qos_profile
@@ -31,7 +32,7 @@ from il_nodes.teleop.keys import KeyDriver, KeyTiming
 from il_nodes.teleop.leader import Leader, leader_sources
 from il_nodes.teleop.services import ServiceCalls
 from il_nodes.teleop.shaping import CommandShaper, Dimension, Mode, Reading, State, Wish, dimensions, wish
-from il_nodes.teleop.status import Rate, TeleopView, input_status, status_line
+from il_nodes.teleop.status import TeleopView, input_status, status_line
 from il_nodes.teleop.watch import ExecutedCommand, GateWatch, PositionWatch, RecorderWatch, status_values
 from models.contract import Contract, load_contract
 from models.data import FloatArray
@@ -123,7 +124,7 @@ class TeleopNode(UnderstudyNode):
         self._shaper.slow_motion = self._slow_at_first
         self._reading, self._rivals = Reading(State.SILENT), list[str]()
         self._command: FloatArray | None = None
-        self._last_press, self._ending, self._published = "none", False, Rate()
+        self._last_press, self._ending, self._published = "none", False, Rate(time.monotonic())
         self._calls = ServiceCalls(self, self.say, self._recorder)
         self._connect(contract)
         self._device = self._open_device(contract)
@@ -188,6 +189,7 @@ class TeleopNode(UnderstudyNode):
     def activate(self) -> None:
         """Whoever held the stick before must press the dead-man button anew."""
         self._rest()
+        self._published.restart(time.monotonic())
 
     def introduction(self) -> str:
         """The robot, what the person holds, and where the commands go."""
@@ -358,7 +360,7 @@ class TeleopNode(UnderstudyNode):
         now_s = time.monotonic()
         topics = map(self.resolve_topic_name, self._contract.gate.expert_topics)
         self._rivals = [topic for topic in topics if self.count_publishers(topic) > 1]
-        return input_status(self._view(now_s), self._device.rate.take(now_s), self._published.take(now_s))
+        return input_status(self._view(now_s), self._device.rate.report_hz(now_s), self._published.report_hz(now_s))
 
     def _draw(self, keys: KeyDriver) -> None:
         assert self._terminal is not None

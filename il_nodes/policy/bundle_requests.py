@@ -23,8 +23,9 @@ POLL_S = 0.05
 class BundleRequests:
     """Part of a node; the service and the callbacks live as long as the node does, so that every caller is answered.
 
-    A path that cannot be a bundle's is refused at once, to whoever sets it. What only the verification finds out is
-    logged, stands in the diagnostics, and the parameter goes back to the bundle that runs.
+    A path that cannot be a bundle's is refused at once, to whoever sets it. Taking any other says only that it will be
+    verified, and :meth:`words` tell whoever set it so. What the verification finds out is logged, stands in the
+    diagnostics, and the parameter goes back to the bundle that runs.
 
     Args:
         node: has declared ``bundle``.
@@ -63,6 +64,18 @@ class BundleRequests:
             return ""
         return self._swap.objection(path)
 
+    def words(self) -> str:
+        """For whoever has just set ``bundle``, and was not refused: what that means; empty if it runs already."""
+        if self._swap is None:
+            return "taken; it is verified when the node is configured"
+        if not self._swap.wish:
+            return ""
+        running = Path(self._swap.path).name
+        return (
+            f"not running yet: it is being verified, and {running} runs on. How that ends stands in the log and on "
+            "/diagnostics under 'policy: bundle': bundle_pending until then, bundle_refused with the reason, or file"
+        )
+
     def _follow(self, parameters: list[Any]) -> None:
         for one in parameters:
             if one.name == "bundle" and self._swap is not None and one.value != self._swap.path:
@@ -92,16 +105,19 @@ class BundleRequests:
 
         self._swap.begin(path, time.monotonic(), done)
         self._timer.reset()
+        self._node.diagnostics.publish()
 
     def _tell(self, path: str, problem: str) -> None:
         assert self._swap is not None
         if not problem:
             self._node.get_logger().info(f"{path} runs, {self._swap.last_duration_s:.1f} s after it was wished for")
+            self._node.diagnostics.publish()
             return
         kept = self._swap.path
         self._node.get_logger().error(f"{path} is refused, and {Path(kept).name} runs on: {problem}")
         if self._node.get_parameter("bundle").value != kept:
             self._node.set_parameters([Parameter("bundle", value=kept)])
+        self._node.diagnostics.publish()
 
     def _poll(self) -> None:
         swap = self._swap

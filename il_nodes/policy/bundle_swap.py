@@ -54,6 +54,7 @@ class BundleSwap:
         refusals: bundles that were refused after they were wished for.
         last_refusal: the reason of the newest; empty before the first.
         problem: why the newest swap came to nothing; empty when it did not, and before the first.
+        refused: path of the bundle of that swap; empty with ``problem``.
         last_duration_s: from wish to hand-over, of the newest swap.
     """
 
@@ -63,7 +64,7 @@ class BundleSwap:
         self.phase: Literal["idle", "verifying", "warming up"] = "idle"
         self.wish = ""
         self.refusals = 0
-        self.last_refusal = self.problem = ""
+        self.last_refusal = self.problem = self.refused = ""
         self.last_duration_s = 0.0
         self._successor: PolicyRuntime | None = None
         self._begun_s = self._loaded_s = 0.0
@@ -111,6 +112,8 @@ class BundleSwap:
             **({"last_refusal": self.last_refusal} if self.last_refusal else {}),
             **({"last_swap_s": self.last_duration_s} if self._policy.swaps else {}),
             **({"phase": self.phase, "wish": self.wish} if self.wish else {}),
+            "bundle_pending": f"{self.wish}: {self.phase}" if self.wish else "",
+            "bundle_refused": f"{self.refused}: {self.problem}" if self.problem else "",
         }
 
     def _introduce(self, runtime: PolicyRuntime, now_s: float, *, at_once: bool) -> None:
@@ -145,6 +148,7 @@ class BundleSwap:
 
     def _end(self, problem: str) -> None:
         done, self._done = self._done, lambda problem: None
+        self.refused = self.wish if problem else ""
         self.phase, self.wish, self._successor, self.problem = "idle", "", None, problem
         done(problem)
 

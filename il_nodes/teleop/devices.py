@@ -13,6 +13,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Joy
 
 from il_nodes.codecs import import_message_class
+from il_nodes.gate.pacing import Rate
 from il_nodes.ros.diagnostics import Level
 from il_nodes.ros.qos import qos_profile
 from il_nodes.teleop.buttons import ButtonEdges, Press
@@ -21,7 +22,6 @@ from il_nodes.teleop.keyboard import Terminal
 from il_nodes.teleop.keys import HELP, KEY_PRESSES, KeyDecoder, KeyDriver
 from il_nodes.teleop.leader import Leader
 from il_nodes.teleop.shaping import Reading, State, Wish
-from il_nodes.teleop.status import Rate
 from models.contract import Source
 from models.errors import CodecError
 
@@ -74,7 +74,7 @@ class Device(ABC):
     """
 
     def __init__(self) -> None:
-        self.rate = Rate()
+        self.rate = Rate(time.monotonic())
 
     @abstractmethod
     def reading(self, now_s: float) -> Reading:

@@ -10,25 +10,7 @@ from il_nodes.teleop.shaping import State
 from models.contract import Contract
 from models.data import FloatArray
 
-__all__ = ["Rate", "TeleopView", "input_status", "status_line"]
-
-
-class Rate:
-    """Events a second, since it was last asked."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._since_s: float | None = None
-
-    def add(self) -> None:
-        """One more event."""
-        self._count += 1
-
-    def take(self, now_s: float) -> float:
-        """Hz since the last call; 0 at the first."""
-        elapsed_s = 0.0 if self._since_s is None else now_s - self._since_s
-        count, self._count, self._since_s = self._count, 0, now_s
-        return count / elapsed_s if elapsed_s > 0.0 else 0.0
+__all__ = ["TeleopView", "input_status", "status_line"]
 
 
 @dataclass(frozen=True)
