@@ -98,7 +98,8 @@ def test_values_of_a_decision() -> None:
 
 def report(robot: Robot, clock: Clock, **options: bool) -> GateReport:
     made = GateReport(robot.gate, clock=clock, **options)
-    made.active = True
+    clock.now_s += 60.0  # it was configured a minute ago, and becomes active now
+    made.begin()
     return made
 
 
