@@ -113,9 +113,7 @@ class PolicyConfig:
         for name in ("memory_features", "memory_warm_up", "previous_action"):
             self._require_unset(name, self.memory == "stack", "a policy whose memory is a stack", 'memory="gru"')
         self._require_unset("image_channels", self.encoder == "resnet", "a ResNet encoder", 'encoder="small"')
-        self._require_unset(
-            "resnet_channels", self.encoder != "resnet", "any other encoder", 'encoder="resnet"'
-        )
+        self._require_unset("resnet_channels", self.encoder != "resnet", "any other encoder", 'encoder="resnet"')
 
     def _require_unset(self, name: str, idle: bool, where: str, instead: str) -> None:
         if idle and getattr(self, name) != getattr(PolicyConfig, name):
