@@ -1,42 +1,49 @@
-"""A picture of the chunks experiment: success in every way of running a policy, frames in time and late."""
+"""A picture of the chunks experiment: how many scenes were held up by when, frames in time and late."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.harness import Interval
+import numpy as np
 
 __all__ = ["draw_success"]
 
-# Grey for the control, blue for what the experiment is about: told apart in print and by the colour-blind.
-COLORS = {"in_time": "#b0b0b0", "late": "#2b6cb0"}
-LABELS = {"in_time": "frames in time", "late": "30 % of frames late"}
-_BAR = 0.38
+TITLES = {"in_time": "all frames in time (control)", "late": "30 % of frames late"}
+# Okabe & Ito's colours, told apart by the colour-blind; dashed is what has no chunks.
+STYLES = {
+    "no_chunks": ("#d55e00", "--"),
+    "first_row": ("#e69f00", "--"),
+    "chunks": ("#0072b2", "-"),
+    "chunks_ensembled": ("#56b4e9", "-"),
+    "newest_answer": ("#8c8c8c", ":"),
+}
 
 
-def draw_success(rates: Mapping[str, Mapping[str, Interval]], titles: Mapping[str, str], path: Path) -> None:
-    """Two bars a way, with their intervals."""
+def draw_success(
+    seconds: Mapping[str, Mapping[str, Sequence[float]]],
+    titles: Mapping[str, str],
+    tries: int,
+    limit_s: float,
+    path: Path,
+) -> None:
+    """One panel a condition: the share of ``tries`` that had succeeded by each second."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(8.0, 3.6), constrained_layout=True)
-    for place, (condition, ways) in enumerate(rates.items()):
-        for row, (way, rate) in enumerate(ways.items()):
-            middle = row + (place - 0.5) * _BAR
-            label = LABELS[condition] if row == 0 else None
-            axes.barh(middle, rate.value, _BAR, color=COLORS[condition], label=label)
-            spread = [[rate.value - rate.low], [rate.high - rate.value]]
-            axes.errorbar(rate.value, middle, xerr=spread, color="black", linewidth=1.0, capsize=2.0)
-            assert list(titles)[row] == way
-    axes.set(yticks=range(len(titles)), yticklabels=list(titles.values()), xlim=(0.0, 1.0))
-    axes.set_xlabel("share of scenes held up (95 % interval)")
-    axes.invert_yaxis()
-    axes.legend(loc="lower right", frameon=False)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    figure, panels = pyplot.subplots(1, len(seconds), figsize=(9.0, 3.6), sharey=True, constrained_layout=True)
+    for panel, (condition, ways) in zip(panels, seconds.items(), strict=True):
+        for name, times in ways.items():
+            color, line = STYLES[name]
+            by = [0.0, *sorted(times), limit_s]
+            share = np.append(np.arange(len(by) - 1), len(times)) / tries
+            panel.step(by, share, where="post", color=color, linestyle=line, linewidth=1.8, label=titles[name])
+        panel.set(title=TITLES[condition], xlim=(0.0, limit_s), ylim=(0.0, 1.02), xlabel="simulated seconds")
+        panel.grid(alpha=0.25)
+    panels[0].set_ylabel("scenes held up")
+    panels[-1].legend(loc="lower right", fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
