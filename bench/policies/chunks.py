@@ -95,7 +95,7 @@ class Size:
         ways: names of what is compared.
     """
 
-    demonstrated: int = 60
+    demonstrated: int = 40
     epochs: int = 20
     tried: int = 12
     ways: tuple[str, ...] = tuple(WAYS)
