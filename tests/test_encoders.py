@@ -15,7 +15,9 @@ from models.bundle import export_bundle
 from models.policies import Policy, StreamShape
 from models.policies.encoder import Encoder
 from models.policies.image_encoder import ImageEncoder
+from models.policies.keypoint_encoder import KeypointEncoder
 from models.policies.resnet_encoder import ResNetEncoder
+from models.policies.spatial_softmax import expected_positions
 from models.policies.specification import ENCODERS as KINDS
 from models.policies.vector_encoder import VectorEncoder
 from models.runtime import PolicyRuntime
@@ -23,6 +25,7 @@ from models.runtime import PolicyRuntime
 RESNET: dict[str, Any] = {"encoder": "resnet", "resnet_channels": 4, "image_channels": (16, 32, 32)}
 CASES: dict[str, tuple[dict[str, Any], str, type[Encoder]]] = {
     "small": ({}, CAMERA, ImageEncoder),
+    "keypoints": ({"encoder": "keypoints"}, CAMERA, KeypointEncoder),
     "resnet": (RESNET, CAMERA, ResNetEncoder),
     "vector": ({}, STATE, VectorEncoder),
     "deep vector": ({"state_layers": 4}, STATE, VectorEncoder),
@@ -55,7 +58,7 @@ def _encode(encoder: Encoder, raw: Tensor) -> Tensor:
 def test_every_kind_has_a_case() -> None:
     """Catches an encoder that was added without being held to any of this."""
     assert {options.get("encoder", "small") for options, key, _ in CASES.values() if key == CAMERA} == set(KINDS)
-    assert {kind for _, _, kind in CASES.values()} == {ImageEncoder, ResNetEncoder, VectorEncoder}
+    assert {kind for _, _, kind in CASES.values()} == {ImageEncoder, KeypointEncoder, ResNetEncoder, VectorEncoder}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -99,7 +102,7 @@ def test_equal_seeds_give_equal_encoders(name: str) -> None:
     assert not torch.equal(found[0], found[2])
 
 
-@pytest.mark.parametrize("name", ["resnet", "deep vector"])
+@pytest.mark.parametrize("name", ["keypoints", "resnet", "deep vector"])
 def test_exported_and_run(name: str, tmp_path: Path) -> None:
     """Catches an operator that the export changes, and a checkpoint that does not rebuild the encoder."""
     checkpoint = small_checkpoint(**CASES[name][0])
@@ -136,3 +139,34 @@ def test_the_resnet_knows_where_a_thing_is() -> None:
         features = _encode(encoder, images)
     assert planes.shape[2:] == (2, 2)
     assert float((features[0] - features[1]).abs().max()) > 0.01
+
+
+def test_a_position_is_that_of_the_response() -> None:
+    """Catches rows taken for columns, and an image that is not one unit to either side of its middle."""
+    planes = torch.full((1, 2, 5, 9), -50.0)
+    planes[0, 0, 4, 0] = 50.0
+    planes[0, 1, 2, 4:6] = 50.0
+    torch.testing.assert_close(expected_positions(planes), torch.tensor([[1.0, 0.0, -1.0, 0.125]]))
+
+
+def test_a_single_row_has_no_place_in_it() -> None:
+    """Catches a division by no extent."""
+    assert torch.equal(expected_positions(torch.rand(2, 3, 1, 1)), torch.zeros(2, 6))
+
+
+def test_a_keypoint_moves_with_what_it_sees() -> None:
+    """What a flattened image lacks: a thing that lies elsewhere moves each keypoint by as much, wherever it was."""
+    torch.manual_seed(0)
+    encoder = KeypointEncoder((64, 64, 3), _encoder("small")[1].normalizer, 3, (8, 8), 16, crop_top=0.0, pool=1)
+    images = torch.full((3, 1, 64, 64, 3), 120, dtype=torch.uint8)
+    for image, column in zip(images, (16, 24, 40), strict=True):
+        image[0, 24:32, column : column + 8] = 250
+    with torch.no_grad():
+        planes = encoder.convolutions(encoder.prepare(images).flatten(1, 2))
+        rows, columns = expected_positions(1000.0 * planes[:, :, 2:-2, 2:-2]).chunk(2, dim=1)
+    seen = (columns[1] - columns[0]).abs() > 0.01
+    assert int(seen.sum()) >= 3
+    torch.testing.assert_close(
+        (columns[2] - columns[1])[seen], 2.0 * (columns[1] - columns[0])[seen], rtol=0.02, atol=0
+    )
+    torch.testing.assert_close(rows[1][seen], rows[0][seen], rtol=0, atol=0.02)

@@ -9,9 +9,14 @@ import argparse
 from collections.abc import Callable
 
 from bench.harness import Bench
+from bench.policies import chunks, keypoints
 from bench.policies.recovery import recovery
 
-EXPERIMENTS: dict[str, Callable[[Bench, bool], dict[str, object]]] = {"recovery": recovery}
+EXPERIMENTS: dict[str, Callable[[Bench, bool], dict[str, object]]] = {
+    "chunks": lambda bench, quick: chunks.run(bench, bench.seeds[:1] if quick else bench.seeds, quick),
+    "keypoints": lambda bench, quick: keypoints.run(bench, bench.seeds[:1] if quick else bench.seeds, quick),
+    "recovery": recovery,
+}
 """Name to what runs it: it holds its figures against its goals and returns them."""
 
 

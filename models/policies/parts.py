@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from models.policies.encoder import Encoder
 from models.policies.image_encoder import ImageEncoder
+from models.policies.keypoint_encoder import KeypointEncoder
 from models.policies.memory import ConcatenationMemory, Memory
 from models.policies.normalization import Normalizer
 from models.policies.recurrent_memory import GruMemory, LstmMemory, RnnMemory
@@ -63,4 +64,6 @@ def build_encoder(stream: StreamShape, config: PolicyConfig, memory: Memory, mea
     window = (config.features, config.crop_top, config.pool)
     if config.encoder == "resnet":
         return ResNetEncoder(stream.shape, normalizer, channels, config.resnet_channels, *window)
+    if config.encoder == "keypoints":
+        return KeypointEncoder(stream.shape, normalizer, channels, config.image_channels, *window)
     return ImageEncoder(stream.shape, normalizer, channels, config.image_channels, *window)

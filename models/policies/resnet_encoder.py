@@ -9,6 +9,7 @@ from torch.nn import functional
 from models.policies.encoder import Encoder
 from models.policies.frame_window import FrameWindow
 from models.policies.normalization import Normalizer
+from models.policies.spatial_softmax import expected_positions
 
 __all__ = ["ResNetEncoder"]
 
@@ -72,7 +73,7 @@ class ResNetEncoder(Encoder):
     def forward(self, folded: Tensor) -> Tensor:
         """``(M, channels_in, h, w)`` to ``(M, width)``."""
         planes = self.blocks(self.stem(folded))
-        projected: Tensor = self.project(torch.cat([planes.mean(dim=(2, 3)), _positions(planes)], dim=1))
+        projected: Tensor = self.project(torch.cat([planes.mean(dim=(2, 3)), expected_positions(planes)], dim=1))
         return functional.relu(projected)
 
 
@@ -103,12 +104,3 @@ def _normalise(channels: int) -> nn.GroupNorm:
     while channels % groups:
         groups -= 1
     return nn.GroupNorm(groups, channels)
-
-
-def _positions(planes: Tensor) -> Tensor:
-    """Mean row and column of each channel under its softmax, in [-1, 1]: ``(M, C, h, w)`` to ``(M, 2 C)``."""
-    rows, columns = planes.shape[2], planes.shape[3]
-    weights = torch.softmax(planes.flatten(2), dim=2).reshape(-1, planes.shape[1], rows, columns)
-    down = torch.linspace(-1.0, 1.0, rows, device=planes.device) if rows > 1 else planes.new_zeros(1)
-    right = torch.linspace(-1.0, 1.0, columns, device=planes.device) if columns > 1 else planes.new_zeros(1)
-    return torch.cat([weights.sum(dim=3) @ down, weights.sum(dim=2) @ right], dim=1)

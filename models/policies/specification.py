@@ -14,7 +14,7 @@ from models.policies.requirements import did_you_mean, require, require_choice
 __all__ = ["PolicyConfig", "PolicySpecification", "StreamShape"]
 
 ACTS = ("likeliest", "sample")
-ENCODERS = ("small", "resnet")
+ENCODERS = ("small", "keypoints", "resnet")
 MEMORIES = ("stack", "rnn", "gru", "lstm")
 
 
@@ -56,10 +56,11 @@ class PolicyConfig:
     crop_top: float = 0.35
     # Side of the square of pixels averaged into one after the crop; 2 makes the convolutions four times cheaper.
     pool: int = 2
-    # Of images: "small" (strided convolutions), or "resnet" (that of ResNet-18; wants a GPU for its training).
+    # Of images: "small" (strided convolutions, flattened), "keypoints" (the same, and where each channel responds: for
+    # hands that reach for things), or "resnet" (that of ResNet-18; wants a GPU for its training).
     encoder: str = "small"
-    # Output channels of the small encoder's stride-2 convolutions; (16, 32, 32) trains at about 4,500 samples/s on one
-    # core.
+    # Output channels of the convolutions of every other encoder; a small one of (16, 32, 32) trains at about 4,500
+    # samples/s on one core.
     image_channels: tuple[int, ...] = (16, 32, 32)
     # Channels of the ResNet's first stage, doubled by each of the three that follow.
     resnet_channels: int = 64
@@ -111,8 +112,8 @@ class PolicyConfig:
             )
         for name in ("memory_features", "memory_warm_up", "previous_action"):
             self._require_unset(name, self.memory == "stack", "a policy whose memory is a stack", 'memory="gru"')
-        self._require_unset("image_channels", self.encoder != "small", "a ResNet encoder", 'encoder="small"')
-        self._require_unset("resnet_channels", self.encoder != "resnet", "a small encoder", 'encoder="resnet"')
+        self._require_unset("image_channels", self.encoder == "resnet", "a ResNet encoder", 'encoder="small"')
+        self._require_unset("resnet_channels", self.encoder != "resnet", "any other encoder", 'encoder="resnet"')
 
     def _require_unset(self, name: str, idle: bool, where: str, instead: str) -> None:
         if idle and getattr(self, name) != getattr(PolicyConfig, name):
