@@ -72,12 +72,18 @@ doctor: $(STAMP)  ## what is missing on this machine, and how to mend it
 bench: $(STAMP)  ## every bench in its quick form
 	@for name in $(BENCHES); do echo "== bench.$$name"; $(BIN)/python -m bench.$$name --quick || exit 1; done
 
-peers:  ## scratch environments of the libraries that benches compare with
-	@for pins in $(wildcard bench/peers/*.txt); do name=$$(basename $$pins .txt); \
-	  test -x .venv-$$name/bin/python || { $(PYTHON) -m venv .venv-$$name && .venv-$$name/bin/python -m pip install --quiet -r $$pins; } || exit 1; done
+PEERS := $(patsubst bench/peers/%.txt,.peers/%/.installed,$(wildcard bench/peers/*.txt))
+
+peers: $(PEERS)  ## scratch environments of the libraries that benches compare with
+
+.peers/%/.installed: bench/peers/%.txt
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@echo "Installing $* into $(@D) (once; about three minutes) ..."
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 clean:  ## remove the demo's run and caches; keeps your own runs and the environment
 	rm -rf runs/demo runs/demo-grasping .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
 
 distclean: clean  ## remove the environments too
-	rm -rf .venv .venv-*
+	rm -rf .venv .venv-* .peers

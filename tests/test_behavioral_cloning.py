@@ -18,7 +18,8 @@ from models.data import Observation
 from models.episodes import EpisodeDataset
 from models.errors import ContractError, DatasetError, TrainingError
 from models.learners import BehavioralCloning, BehavioralCloningConfig, EpochRecord, SafetyConfig, TrainedPolicy
-from models.learners.behavioral_cloning import _loss, _new_policy
+from models.learners.behavioral_cloning import _new_policy
+from models.learners.descent import mean_loss
 from models.learners.lessons import Lessons
 from models.learners.samples import TrainingSamples
 from models.policies import Policy
@@ -162,9 +163,9 @@ def test_steps_beyond_an_episode_do_not_train(dataset: EpisodeDataset) -> None:
     policy, samples = _samples(dataset, 1 << 30, chunk=3)
     policy.eval()
     (lesson,) = Lessons(policy, samples, torch.arange(len(samples)), len(samples), 1).in_order()
-    before = _loss(policy, samples, lesson)
+    before = mean_loss(policy, lesson.features, lesson.targets, samples.valid)
     samples.targets[samples.valid == 0] = 1e3
-    assert torch.equal(_loss(policy, samples, lesson), before)
+    assert torch.equal(mean_loss(policy, lesson.features, lesson.targets, samples.valid), before)
 
 
 def test_from_demonstrations_to_a_bundle_that_acts_the_same(

@@ -5,18 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from models.contract import Contract
 from models.episodes import EpisodeDataset
 from models.errors import TrainingError
 from models.learners.cloning_config import BehavioralCloningConfig
-from models.learners.lessons import Lesson, Lessons
+from models.learners.descent import Descent, EagerDescent
+from models.learners.lessons import Lessons
+from models.learners.recorded_descent import RecordedDescent
 from models.learners.safety import SafetyReport, fit_safety_classifier
 from models.learners.samples import TrainingSamples
 from models.learners.trained import EpochRecord, TrainedPolicy
@@ -123,23 +124,14 @@ class BehavioralCloning:
         lessons = self._lessons(policy, samples, ~is_held_out, config.batch_size)
         exam = self._lessons(policy, samples, is_held_out, VALIDATION_BATCH)
         policy.head.fit(samples.drawn_targets(lessons.ticks, config.seed), samples.valid[lessons.ticks], config.seed)
-        optimiser = torch.optim.Adam(
-            policy.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.epochs * lessons.count)
+        policy.train()
+        descent = _descent(lessons, config)
         curve: list[EpochRecord] = []
         best_value, best_weights = math.inf, policy.state_dict()
         for epoch in range(1, config.epochs + 1):
             policy.train()
-            total = 0.0
-            for lesson in lessons.shuffled(config.light, config.alpha(epoch)):
-                loss = _loss(policy, samples, lesson)
-                optimiser.zero_grad(set_to_none=True)
-                torch.autograd.backward(loss)
-                optimiser.step()
-                schedule.step()
-                total += float(loss.detach()) * len(lesson.ticks)
-            training_loss, validation_loss = total / len(lessons.ticks), _validation_loss(exam, config.seed)
+            training_loss = descent.epoch(config.alpha(epoch))
+            validation_loss = _validation_loss(exam, config.seed)
             _require_finite(epoch, training_loss, validation_loss)
             score = None
             if evaluate and (epoch % config.evaluate_every == 0 or epoch == config.epochs):
@@ -154,15 +146,17 @@ class BehavioralCloning:
                 progress(curve[-1], config.epochs)
         if not any(record.is_best for record in curve):
             raise TrainingError("no rollout gave a score that can be compared", found=[r.score for r in curve])
+        descent.close()
         policy.load_state_dict(best_weights)
         return tuple(curve)
 
 
-def _loss(policy: Policy, samples: TrainingSamples, lesson: Lesson) -> Tensor:
-    """Mean loss of one number of an action, over the chunk steps that lie inside their episode."""
-    valid = samples.valid[lesson.ticks]
-    loss = policy.head.loss(lesson.features, lesson.targets, valid)
-    return loss.sum() / (valid.sum() * samples.targets.shape[2])
+def _descent(lessons: Lessons, config: BehavioralCloningConfig) -> Descent:
+    """The fastest that can be had."""
+    if RecordedDescent.pays(lessons, config):
+        with suppress(Exception):  # of a head that cannot be recorded; it learns as well, only slower
+            return RecordedDescent(lessons, config)
+    return EagerDescent(lessons, config)
 
 
 def _validation_loss(exam: Lessons, seed: int) -> float:

@@ -91,7 +91,11 @@ class Lessons:
         """
         if self.policy.is_recurrent:
             return self._stretches(torch.randperm(int(self.samples.begins[self.ticks.numpy()].sum())), light, alpha)
-        return self._frames(self.ticks[torch.randperm(len(self.ticks))], light)
+        return self._frames(self.shuffled_ticks(), light)
+
+    def shuffled_ticks(self) -> Tensor:
+        """``(M,)`` the frames in random order."""
+        return self.ticks[torch.randperm(len(self.ticks))]
 
     def _frames(self, ticks: Tensor, light: float) -> Iterator[Lesson]:
         for part in in_batches(ticks, self.size):

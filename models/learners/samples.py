@@ -74,6 +74,11 @@ class TrainingSamples:
         """Whether prepared frames are kept in memory."""
         return self._prepared is not None
 
+    @property
+    def is_augmented(self) -> bool:
+        """Whether examples are drawn anew each time."""
+        return self._augmentation is not None
+
     def inputs(self, indices: Tensor) -> dict[str, Tensor]:
         """Prepared stacks of the frames ``indices (N,)``: stream key to ``(N, frames, C, ...)``."""
         if self._prepared is not None:

@@ -133,7 +133,7 @@ class Policy(nn.Module):
             if self.training and not stream.is_image:
                 frames = _hide_samples(frames, self.specification.config.state_dropout)
             encoded.append(encoder(self.memory.fold(frames)))
-        return functional.relu(self.fusion(torch.cat(encoded, dim=1)))
+        return functional.relu(self.fusion(torch.cat(encoded, dim=1) if len(encoded) > 1 else encoded[0]))
 
     def features(self, prepared: Mapping[str, Tensor]) -> Tensor:
         """Prepared ``(N, frames, C, ...)`` to the features that both heads read, ``(N, width)``.

@@ -125,5 +125,7 @@ class HeadOptions(ABC):
 
 def masked_sum(elements: Tensor, valid: Tensor) -> Tensor:
     """Sum of ``(N, chunk, A)`` over valid steps, ``(N,)``; what stands beyond the end does not count."""
+    if elements.shape[1] == 1:  # a chunk's first step is the tick itself, which no episode ends before
+        return elements.sum(dim=(1, 2))
     zero = torch.zeros((), dtype=elements.dtype, device=elements.device)
     return torch.where(valid.unsqueeze(2) > 0, elements, zero).sum(dim=(1, 2))

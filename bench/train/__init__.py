@@ -1,0 +1,1 @@
+"""How fast a policy is cloned, beside `imitation`: one dataset, one network size, two libraries in turn."""
