@@ -10,6 +10,7 @@ from understudy.evaluation.grasps import GraspGoals
 from understudy.report.inputs import Goals
 from understudy.stacks.drives import DriveSettings
 from understudy.stacks.grasps import DISTURBANCE_M_S, DISTURBANCE_RAD_S, GraspSettings
+from understudy.training.robots import learning_of
 
 if TYPE_CHECKING:
     from models.learners import BehavioralCloningConfig
@@ -88,8 +89,7 @@ class DemoSettings:
         from models.policies import PolicyConfig
 
         return BehavioralCloningConfig(
-            # Four actions, 200 ms: a busy machine's late answers are bridged instead of handed to the expert.
-            PolicyConfig(chunk=4),
+            PolicyConfig(**learning_of("understudy_car").policy),
             epochs=self.epochs,
             # One flagged frame in a hundred. Each costs the policy the gate's dwell of half a second.
             safety=SafetyConfig(deployed_share=0.01, seed=self.seed),
@@ -125,7 +125,6 @@ class GraspDemoSettings:
             lock_step=True,
         )
     )
-    # More and it learns the demonstrations by heart: the loss on held-out scenes was lowest after four of twenty.
     epochs: int = 10
     deployment: GraspSettings = field(
         default_factory=lambda: _scenes(range(1001, 1009), "deployment", max_episode_s=12.0)
@@ -157,12 +156,10 @@ class GraspDemoSettings:
         from models.learners import BehavioralCloningConfig, SafetyConfig
         from models.policies import PolicyConfig
 
+        usual = learning_of("understudy_arm")
         return BehavioralCloningConfig(
-            # The whole picture: there is no sky over a table.
-            PolicyConfig(chunk=4, crop_top=0.0, features=128, state_features=32),
+            PolicyConfig(**usual.policy),
             epochs=self.epochs,
-            # A tenth of the frames: after so few grasps the policy is often wrong, and a hand that
-            # closes beside the target gets nowhere by itself, where a car beside the line still comes back.
-            safety=SafetyConfig(deployed_share=0.1, seed=self.seed),
+            safety=SafetyConfig(**usual.safety, seed=self.seed),
             seed=self.seed,
         )
