@@ -168,10 +168,13 @@ def test_a_training_is_repeated_by_its_file(capsys: pytest.CaptureFixture[str]) 
     assert first.keys() == second.keys()
     assert all(bool((first[name] == second[name]).all()) for name in first)
     assert json.loads(capsys.readouterr().out)["epochs"] == 1
-    assert run(["train", "--json", "-w", str(PLACE.path), "--config", str(again), "--seed", "4"]) == 0
+    beside = ["--seed", "4", "--head-option", "modes=3"]
+    assert run(["train", "--json", "-w", str(PLACE.path), "--config", str(again), *beside]) == 0
     other = load_file(PLACE.checkpoint / "policy.safetensors")
-    assert any(bool((first[name] != other[name]).any()) for name in first)
-    assert load_settings(PLACE.checkpoint / "training.yaml").learning["seed"] == 4
+    assert bool((first["fusion.weight"] != other["fusion.weight"]).any())
+    written = load_settings(PLACE.checkpoint / "training.yaml")
+    assert (written.learning["seed"], written.safety["seed"]) == (4, 4)
+    assert written.policy["head"] == {"kind": "mixture", "modes": 3}
 
 
 def test_a_policy_that_remembers_otherwise_is_simulated_under_its_own_contract(

@@ -13,6 +13,7 @@ import yaml
 from models.contract.contract import Contract
 from models.contract.load import parse_contract
 from models.contract.model import Memory
+from models.contract.yaml_tree import MAX_BYTES
 from models.errors import ContractError
 
 __all__ = ["differ_in_memory_only", "with_memory"]
@@ -51,8 +52,9 @@ def differ_in_memory_only(one: Contract, other: Contract) -> bool:
 
 def _exchanged(text: str, words: str) -> str:
     """``text`` with ``words`` as the value of its key ``memory``, or with that key behind all others."""
+    assert len(text) <= MAX_BYTES, "a contract that was read is no longer"
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    assert isinstance(root, yaml.MappingNode), "a contract that was read is a mapping"
+    assert isinstance(root, yaml.MappingNode), "and it is a mapping"
     for key, value in root.value:
         if key.value == "memory":
             start, end = key.end_mark.index, _end(value)

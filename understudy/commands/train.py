@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,12 +111,12 @@ def train(
     """
     from understudy.stages import Stages
     from understudy.training.config_file import load_settings
+    from understudy.training.settings import TrainingSettings
     from understudy.workspace import Workspace
 
     console: Console = context.obj
-    settings = _settings(context, head_option or [])
-    if config is not None:
-        settings = settings.over(load_settings(config))
+    base = TrainingSettings() if config is None else load_settings(config)
+    settings = _settings(context, head_option or [], base.policy.get("head", {"kind": "point"})).over(base)
     settings.require_sense()
     place = Workspace(workspace, create=False)
     stages = Stages(place, console)
@@ -136,14 +137,21 @@ def train(
     return 0
 
 
-def _settings(context: typer.Context, head_options: list[str]) -> TrainingSettings:
-    """What the command line says, and nothing that it does not say."""
+def _settings(context: typer.Context, head_options: list[str], head: Mapping[str, Any]) -> TrainingSettings:
+    """What the command line says, and nothing that it does not say.
+
+    Args:
+        context: of the command.
+        head_options: of the head.
+        head: the one that they are of, where the command line names none, with its options so far.
+    """
     from understudy.training.settings import TrainingSettings
 
     given = {name: _plain(value) for name, value in context.params.items() if value is not None}
     policy: dict[str, Any] = {name: given[name] for name in _POLICY if name in given}
     if "head" in given or head_options:
-        policy["head"] = _head(context, given.get("head", "point"), head_options)
+        known = {"kind": given["head"]} if "head" in given else head
+        policy["head"] = {**known, **_head_options(context, known["kind"], head_options)}
     return TrainingSettings(
         policy=policy,
         learning={name: given[name] for name in _LEARNING if name in given},
@@ -159,8 +167,8 @@ def _plain(value: Any) -> Any:
     return value.value if hasattr(value, "value") else value
 
 
-def _head(context: typer.Context, kind: str, options: list[str]) -> dict[str, Any]:
-    """The head and its options, by the types of its fields."""
+def _head_options(context: typer.Context, kind: str, options: list[str]) -> dict[str, Any]:
+    """Options of a head, by the types of its fields."""
     import dataclasses
     import typing
 
@@ -169,7 +177,7 @@ def _head(context: typer.Context, kind: str, options: list[str]) -> dict[str, An
     cls = HEADS[kind]
     hints = typing.get_type_hints(cls)
     names = [entry.name for entry in dataclasses.fields(cls) if entry.init]
-    found: dict[str, Any] = {"kind": kind}
+    found: dict[str, Any] = {}
     for word in options:
         name, equals, text = word.partition("=")
         name = name.strip().replace("-", "_")
