@@ -48,7 +48,7 @@ memory: {frames: 2}
 
 RECURRENT_CONTRACT = CONTRACT.replace("memory: {frames: 2}", "memory: {frames: 1, recurrent: true, reset_gap: 500 ms}")
 
-SMALL = PolicyConfig(image_channels=(4, 8), features=8, state_features=4, safety_features=4, pool=1)
+SMALL = PolicyConfig(image_channels=(4, 8), features=8, state_features=4, safety_features=4, pool=1, crop_top=0.35)
 
 
 def small_contract(text: str = CONTRACT) -> Contract:

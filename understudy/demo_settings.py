@@ -10,6 +10,7 @@ from understudy.evaluation.grasps import GraspGoals
 from understudy.report.inputs import Goals
 from understudy.stacks.drives import DriveSettings
 from understudy.stacks.grasps import DISTURBANCE_M_S, DISTURBANCE_RAD_S, GraspSettings
+from understudy.training.robots import learning_of
 
 if TYPE_CHECKING:
     from models.learners import BehavioralCloningConfig
@@ -88,8 +89,7 @@ class DemoSettings:
         from models.policies import PolicyConfig
 
         return BehavioralCloningConfig(
-            # Four actions, 200 ms: a busy machine's late answers are bridged instead of handed to the expert.
-            PolicyConfig(chunk=4),
+            PolicyConfig(**learning_of("understudy_car").policy),
             epochs=self.epochs,
             # One flagged frame in a hundred. Each costs the policy the gate's dwell of half a second.
             safety=SafetyConfig(deployed_share=0.01, seed=self.seed),
@@ -155,13 +155,11 @@ class GraspDemoSettings:
         from models.learners import BehavioralCloningConfig, SafetyConfig
         from models.policies import PolicyConfig
 
+        usual = learning_of("understudy_arm")
         return BehavioralCloningConfig(
-            # The whole picture, for there is no sky over a table; and keypoints: what decides is where the target is.
-            PolicyConfig(chunk=4, crop_top=0.0, encoder="keypoints", features=128, state_features=32),
+            PolicyConfig(**usual.policy),
             epochs=self.epochs,
-            # Twice as many steps as usual: keypoints take their time to be found, and then do not learn by heart.
-            batch_size=64,
-            # One flagged frame in a hundred, as on the road.
-            safety=SafetyConfig(deployed_share=0.01, seed=self.seed),
+            batch_size=usual.learning["batch_size"],
+            safety=SafetyConfig(**usual.safety, seed=self.seed),
             seed=self.seed,
         )

@@ -221,14 +221,38 @@ class Stages:
                 )
         return {**asdict(report), "lost_frames": report.lost_frames, "path": self.workspace.dataset}
 
-    def train(self, config: BehavioralCloningConfig) -> Facts:
-        """Train a policy and its safety classifier on the dataset."""
+    def recorded_contract(self, *, anew: bool = False) -> Contract:
+        """The contract of the dataset; of the first recording that can be read, where there is none or it will go."""
+        from il_nodes.bags import BagReader
+        from models.episodes import open_dataset
+
+        if self.workspace.dataset.is_dir() and not anew:
+            return open_dataset(self.workspace.dataset, verify=False).contract
+        error: UnderstudyError | None = None
+        for bag in self.require_bags():
+            try:
+                return BagReader(bag).contract
+            except UnderstudyError as found:
+                error = error or found
+        assert error is not None, "there are bags"
+        raise error
+
+    def train(self, config: BehavioralCloningConfig, contract: Contract | None = None) -> Facts:
+        """Train a policy and its safety classifier on the dataset.
+
+        Args:
+            config: of the learner.
+            contract: of the robot that the policy is for; the dataset's by default.
+        """
         from models.episodes import open_dataset
         from models.learners import BehavioralCloning
+        from understudy.training.config_file import write_training
 
         if not self.workspace.dataset.is_dir():
             raise DatasetError(f"there is no dataset {self.workspace.dataset}", fix='run "understudy episodes build"')
         dataset = open_dataset(self.workspace.dataset)
+        if contract is not None:
+            dataset = dataset.for_robot(contract)
         self.workspace.claim("train", [self.workspace.checkpoint])
         with self._console.progress("training", config.epochs) as progress:
 
@@ -240,6 +264,7 @@ class Stages:
         new = self.workspace.path / "checkpoint.new"
         _remove(new)
         trained.save(new)
+        write_training(new, config, dataset)
         _replace(self.workspace.checkpoint, new)
         best = min(trained.curve, key=lambda record: record.validation_loss)
         return {

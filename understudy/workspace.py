@@ -102,6 +102,11 @@ class Workspace:
         return self.path / "checkpoint"
 
     @property
+    def policy_contract(self) -> Path:
+        """The contract that the policy was trained for: the robot's, perhaps with another memory."""
+        return self.checkpoint / "contract.yaml"
+
+    @property
     def bundle(self) -> Path:
         """The exported policy."""
         return self.path / "policy.onnx"

@@ -112,8 +112,9 @@ def make_policy(folder: Path, condition: Condition) -> None:
 
     contract = contract_for(condition)
     key = contract.trigger
+    config = PolicyConfig(crop_top=0.35)  # as for the simulated car
     specification = PolicySpecification(
-        (StreamShape(key, (SIDE, SIDE, 3)),), contract.memory.frames, contract.action_names, PolicyConfig()
+        (StreamShape(key, (SIDE, SIDE, 3)),), contract.memory.frames, contract.action_names, config
     )
     torch.manual_seed(0)
     policy = Policy(specification, Scaling.identity(specification)).eval()

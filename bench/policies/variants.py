@@ -9,20 +9,18 @@ import numpy as np
 
 from models.augment import (
     Augmentation,
-    CameraStream,
     Examples,
     Poses,
     ShiftAndRotate,
     SideCameras,
     TrailCameras,
-    Vehicle,
     YawRateReading,
 )
 from models.policies import PolicyConfig
 from models.policies.heads import TrailOptions
 from sim.driving.cameras import CAMERAS
-from sim.driving.car import WHEELBASE_M, CarConfig
-from sim.driving.expert import ExpertConfig
+from sim.driving.rig import VEHICLE, camera_streams
+from understudy.training.robots import learning_of
 
 __all__ = ["FRONT", "RIG", "VARIANTS", "VEHICLE", "Variant"]
 
@@ -37,18 +35,11 @@ RIG = (
 )
 """The cameras of the car that demonstrates; the one that drives has the front one only."""
 
-FRONT, LEFT, RIGHT, TRAIL_LEFT, TRAIL_RIGHT = (
-    CameraStream(f"observation.images.{camera.name}", camera.ground_camera) for camera in RIG
-)
-VEHICLE = Vehicle(
-    wheelbase_m=WHEELBASE_M,
-    largest_steering_rad=CarConfig().largest_steering_rad,
-    lateral_acceleration_m_s2=ExpertConfig().lateral_acceleration_m_s2,
-    largest_yaw_rate_rad_s=ExpertConfig().highest_yaw_rate_rad_s,
-)
+FRONT, LEFT, RIGHT, TRAIL_LEFT, TRAIL_RIGHT = camera_streams(RIG)
 YAW_RATE = YawRateReading("observation.state", 1)
-# Close to the expert's highest command: a turn that is certain is a full one.
-TRAIL_TURN_RAD_S = 2.0
+_CAR = learning_of("understudy_car")
+CAR_CROP_TOP: float = _CAR.policy["crop_top"]
+TRAIL_TURN_RAD_S: float = _CAR.heads["trail"]["turn"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +66,7 @@ class Variant:
 
     title: str
     augmentation: Augmentation | None
-    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    policy: PolicyConfig = field(default_factory=lambda: PolicyConfig(crop_top=CAR_CROP_TOP))
 
 
 _ALVINN = ShiftAndRotate(FRONT.key, FRONT.camera, VEHICLE, Poses(0.8, 0.2), yaw_rate=YAW_RATE)
@@ -87,7 +78,7 @@ VARIANTS = {
     "trail": Variant(
         "trail cameras",
         TrailCameras(FRONT, TRAIL_LEFT, TRAIL_RIGHT, TRAIL_TURN_RAD_S),
-        PolicyConfig(head=TrailOptions(turn=TRAIL_TURN_RAD_S)),
+        PolicyConfig(head=TrailOptions(turn=TRAIL_TURN_RAD_S), crop_top=CAR_CROP_TOP),
     ),
     "not_relabelled": Variant("not relabelled", Unlabelled(_ALVINN)),
 }

@@ -148,6 +148,7 @@ def make_bundles(root: Path, *, quick: bool) -> tuple[Path, Path, Path]:
     from understudy.console import Console
     from understudy.demo import DemoSettings
     from understudy.stages import Stages
+    from understudy.training.robots import learning_of
     from understudy.workspace import Workspace
 
     settings = DemoSettings.quick() if quick else DemoSettings()
@@ -157,7 +158,8 @@ def make_bundles(root: Path, *, quick: bool) -> tuple[Path, Path, Path]:
     made = []
     for seed in (0, 1):
         safety = SafetyConfig(deployed_share=0.01, seed=seed)
-        stages.train(BehavioralCloningConfig(PolicyConfig(chunk=4), epochs=settings.epochs, safety=safety, seed=seed))
+        policy = PolicyConfig(**learning_of("understudy_car").policy)
+        stages.train(BehavioralCloningConfig(policy, epochs=settings.epochs, safety=safety, seed=seed))
         stages.export()
         made.append(root / f"policy-{seed}.onnx")
         (root / "workspace" / "policy.onnx").rename(made[-1])

@@ -16,7 +16,7 @@ from models.contract.model import Channel, DimensionLimits, GateSpec, Memory, So
 from models.data import FloatArray
 from models.errors import ContractError
 
-__all__ = ["Contract", "action_names"]
+__all__ = ["Contract", "action_names", "canonical_stream"]
 
 HASH_VERSION = "understudy-contract-1"
 """Changes only when the same words come to mean something else."""
@@ -102,8 +102,8 @@ class Contract:
         content = {
             "version": HASH_VERSION,
             "fps": float(self.fps),
-            "observations": [_canonical_stream(stream) for stream in self.observations],
-            "actions": [_canonical_stream(stream) for stream in self.actions],
+            "observations": [canonical_stream(stream) for stream in self.observations],
+            "actions": [canonical_stream(stream) for stream in self.actions],
             # "+ 0.0" turns -0.0 into 0.0: equal limits must not hash apart.
             "limits": [
                 [limit.name, limit.unit, *(x + 0.0 for x in (limit.minimum, limit.maximum, limit.rate, limit.stop))]
@@ -164,7 +164,8 @@ def action_names(actions: Sequence[Stream]) -> tuple[str, ...]:
     return tuple(name if counts[name] == 1 else f"{stream.key}.{name}" for stream in actions for name in stream.names)
 
 
-def _canonical_stream(stream: Stream) -> dict[str, object]:
+def canonical_stream(stream: Stream) -> dict[str, object]:
+    """All of a stream that a policy depends on, as plain values: what its numbers mean, and not how they arrive."""
     return {
         "key": stream.key,
         "sources": [

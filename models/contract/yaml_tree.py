@@ -60,7 +60,7 @@ def read_yaml(text: str, name: str) -> Node:
     """Parse ``text`` into a tree; raises InvalidContract with the line for everything that is not plain YAML data."""
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
-        raise _invalid(name, 0, "the file is too large for a contract", f"{size} bytes", f"at most {MAX_BYTES} bytes")
+        raise _invalid(name, 0, "the file is too large", f"{size} bytes", f"at most {MAX_BYTES} bytes")
     try:
         _check_structure(text, name)
         # compose() builds nodes, never objects: tags are only names until _Builder looks at them.
@@ -68,7 +68,7 @@ def read_yaml(text: str, name: str) -> Node:
     except yaml.YAMLError as error:
         raise InvalidContract(name, [explain_yaml_error(error, text)]) from None
     if root is None:
-        raise _invalid(name, 0, "the file is empty", "no keys at all", "a YAML mapping with robot_type, fps, …")
+        raise _invalid(name, 0, "the file is empty", "no keys at all", "a YAML mapping")
     return _Builder(name).build(root, "", 0)
 
 
@@ -195,7 +195,7 @@ class _Builder:
         return _invalid(
             self._name,
             node.start_mark.line + 1,
-            "tags are not allowed: a contract is data, not code",
+            "tags are not allowed: this is data, not code",
             shown(node.tag.replace(_TAG, "!!")),
             "plain scalars, lists and mappings",
             path,

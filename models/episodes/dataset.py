@@ -13,6 +13,7 @@ import numpy.typing as npt
 from models.contract import Contract, Memory
 from models.data import FloatArray
 from models.episodes.episode import Episode
+from models.episodes.robots import require_robot
 from models.episodes.statistics import Statistics
 from models.errors import DatasetError
 
@@ -109,24 +110,15 @@ class EpisodeDataset:
         return tuple(stream.key for stream in self.contract.observations)
 
     def for_robot(self, contract: Contract) -> EpisodeDataset:
-        """The same episodes for a robot that has fewer streams than were recorded, such as no side cameras.
+        """The same episodes for a robot that has fewer streams than were recorded, other limits, or another memory.
 
         Args:
-            contract: the robot's. Its streams and action dimensions must be among the recorded ones, at the same rate.
+            contract: the robot's. Its streams and actions must be among the recorded ones, and mean the same.
 
         Raises:
-            DatasetError: it differs in more than the streams that are left out.
+            DatasetError: what was recorded is not what this robot sees and does.
         """
-        missing = [stream.key for stream in contract.observations if stream.key not in self.observations]
-        differs = contract.action_names != self.contract.action_names or contract.fps != self.contract.fps
-        if missing or differs:
-            raise DatasetError(
-                f"the dataset {self.path.name} was not recorded for this robot",
-                found=f"streams {', '.join(self.observations)}; actions {', '.join(self.contract.action_names)}; "
-                f"{self.contract.fps} ticks per second",
-                expected=f"streams {', '.join(stream.key for stream in contract.observations)}; actions "
-                f"{', '.join(contract.action_names)}; {contract.fps} ticks per second",
-            )
+        require_robot(self.contract, contract, tuple(self.observations), f"the dataset {self.path.name} was")
         return replace(self, contract=contract)
 
     def stack_index(self, memory: Memory | None = None) -> IndexArray:

@@ -145,7 +145,7 @@ class Policy(nn.Module):
             raise TrainingError(
                 "a recurrent policy was asked about a tick without the ticks before it",
                 found=f"memory={self.specification.config.memory!r}",
-                fix="learn from sequences (`Policy.unroll`), act by `Policy.step`; or train a policy with a stack",
+                fix="learn from sequences (`Policy.unroll`), act by a `TorchRuntime`; or train a policy with a stack",
             )
         return self.perceive(prepared)
 
@@ -251,7 +251,8 @@ class Policy(nn.Module):
     def act(self, raw: Mapping[str, npt.NDArray[np.generic]]) -> tuple[npt.NDArray[np.float32], float]:
         """One observation of numpy arrays ``(frames, ...)`` to ``(chunk, A)`` actions and an unsafe probability.
 
-        For evaluation during training, where no bundle exists yet; a robot runs the bundle.
+        For evaluation during training, where no bundle exists yet; ``models.torch_runtime`` also drives a policy with a
+        state. A robot runs the bundle.
         """
         batch = {key: torch.from_numpy(np.ascontiguousarray(array)[None]) for key, array in raw.items()}
         was_training = self.training

@@ -52,8 +52,8 @@ class PolicyConfig:
     act: str = "likeliest"
     # Actions proposed per observation; step i is meant for i ticks later.
     chunk: int = 1
-    # Share of an image's rows cut off at the top before anything else: on a road that is sky, which only distracts.
-    crop_top: float = 0.35
+    # Share of an image's rows cut off at the top before anything else: of a car's, the sky, which only distracts.
+    crop_top: float = 0.0
     # Side of the square of pixels averaged into one after the crop; 2 makes the convolutions four times cheaper.
     pool: int = 2
     # Of images: "small" (strided convolutions, flattened), "keypoints" (the same, and where each channel responds: for

@@ -32,6 +32,7 @@ from understudy.commands.options import (
 )
 from understudy.console import Console, counted
 from understudy.environment.domains import require_free_domain
+from understudy.training.policy_contract import robot_contract, simulated_contract
 
 if TYPE_CHECKING:
     from models.contract import Contract
@@ -147,7 +148,9 @@ def deploy(
             result = run.deploy(policy, provider.value, unsafe_threshold)
             place.note("deploy", {"bundle": policy, **result})
     else:
-        stages = _stages(place, console, robot, contract, params_file, domain)
+        stages = _stages(
+            place, console, robot, contract or simulated_contract(place, policy, robot.value), params_file, domain
+        )
         settings = _settings(context, robot, tracks, laps, max_episode_s, real_time_factor, lock_step)
         _require_simulated("deploy", stages, policy, place)
         require_free_domain(domain)
@@ -208,7 +211,6 @@ def evaluate(
 
     console: Console = context.obj
     place = Workspace(workspace, create=False)
-    stages = _stages(place, console, robot, contract, params_file, domain)
     settings = _settings(context, robot, tracks, laps, max_episode_s, real_time_factor, lock_step)
     goals: AnyGoals = Goals(goal_laps, goal_off_track, goal_policy_share, goal_autonomy)
     if robot is Robot.GRASPING:
@@ -218,6 +220,9 @@ def evaluate(
         refuse_given(context, ("goal_success",), "a car grasps nothing")
     if drive:
         policy = _bundle(place, bundle)
+        contract = contract or simulated_contract(place, policy, robot.value)
+    stages = _stages(place, console, robot, contract, params_file, domain)
+    if drive:
         _require_simulated("evaluate", stages, policy, place)
         require_free_domain(domain)
         _warn_of_looser(console, stages.contract(), unsafe_threshold)
@@ -258,7 +263,7 @@ def _require_simulated(command: str, stages: Stages, policy: Path, place: Worksp
 
 def deploy_on_robot(place: Workspace, robot: str, policy: Path) -> str:
     """The command that lets a policy drive a robot of one's own, in a dry run."""
-    contract = place.contract_of(robot) or f"{robot}.yaml"
+    contract = robot_contract(place, robot, policy)
     bundle = "" if policy == place.bundle else f" --bundle {shlex.quote(str(policy))}"
     return f"understudy deploy --no-sim --contract {shlex.quote(str(contract))}{place.option()}{bundle}"
 

@@ -3,70 +3,105 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from understudy.commands.grouped import GroupedCommand
 from understudy.commands.options import DEFAULT_WORKSPACE, WorkspaceOption
+from understudy.commands.train_options import (
+    ActOption,
+    AlphaLastOption,
+    AugmentOption,
+    BatchSizeOption,
+    ChunkOption,
+    ConfigOption,
+    CropTopOption,
+    EncoderOption,
+    EpochsOption,
+    HeadOption,
+    HeadOptionOption,
+    HeldOutOption,
+    LearningRateOption,
+    LightOption,
+    MemoryFeaturesOption,
+    MemoryFramesOption,
+    MemoryOption,
+    PoolOption,
+    PreviousActionOption,
+    RobotContractOption,
+    SafetyOption,
+    SeedOption,
+    SequenceOption,
+    ThreadsOption,
+    WeightDecayOption,
+)
 from understudy.console import Console
 
 if TYPE_CHECKING:
+    from understudy.training.settings import TrainingSettings
     from understudy.workspace import Workspace
 
 __all__ = ["add_to"]
 
+_POLICY = ("act", "chunk", "crop_top", "pool", "encoder", "memory", "memory_features", "previous_action")
+_LEARNING = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "sequence",
+    "alpha_last",
+    "held_out",
+    "light",
+    "seed",
+    "threads",
+)
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("train", short_help="Train a policy and its safety classifier on what was recorded.")(train)
+    words = "Train a policy and its safety classifier on what was recorded."
+    app.command("train", short_help=words, cls=GroupedCommand)(train)
     app.command("export", short_help="Write the trained policy as one file, policy.onnx.")(export)
 
 
 def train(
     context: typer.Context,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    epochs: Annotated[
-        int,
-        typer.Option(min=1, help="How often training goes through all frames. More takes longer; the best is kept."),
-    ] = 25,
-    batch_size: Annotated[int, typer.Option(min=1, help="Frames that one step of learning looks at.")] = 128,
-    learning_rate: Annotated[
-        float, typer.Option(min=0, help="Size of the first steps; it falls to zero. Lower it if training diverges.")
-    ] = 2e-3,
-    held_out: Annotated[
-        float,
-        typer.Option(
-            min=0.01,
-            max=0.9,
-            help="Share of the episodes that the policy never trains on. They show how well it does on roads that it "
-            "has not seen, and teach the safety classifier where it errs.",
-        ),
-    ] = 0.2,
-    chunk: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Actions proposed at once: this tick's and the following ones', for when an answer comes late."
-        ),
-    ] = 4,
-    light: Annotated[
-        float, typer.Option(min=0, help="How strongly brightness and contrast are varied; 0 leaves images as they are.")
-    ] = 0.1,
-    safety: Annotated[
-        bool,
-        typer.Option(
-            "--safety/--no-safety",
-            help="Train the safety classifier, by which the gate hands over to the expert before the policy errs.",
-        ),
-    ] = True,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, data, machine and threads: same policy.")] = 0,
-    threads: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = 2,
+    config: ConfigOption = None,
+    contract: RobotContractOption = None,
+    seed: SeedOption = None,
+    threads: ThreadsOption = None,
     rebuild: Annotated[
         bool,
         typer.Option(
             "--rebuild", help="Build the dataset anew first, even if the recordings are those it was built of."
         ),
     ] = False,
+    head: HeadOption = None,
+    head_option: HeadOptionOption = None,
+    act: ActOption = None,
+    chunk: ChunkOption = None,
+    encoder: EncoderOption = None,
+    crop_top: CropTopOption = None,
+    pool: PoolOption = None,
+    memory: MemoryOption = None,
+    memory_frames: MemoryFramesOption = None,
+    memory_features: MemoryFeaturesOption = None,
+    previous_action: PreviousActionOption = None,
+    alpha_last: AlphaLastOption = None,
+    sequence: SequenceOption = None,
+    epochs: EpochsOption = None,
+    batch_size: BatchSizeOption = None,
+    learning_rate: LearningRateOption = None,
+    weight_decay: WeightDecayOption = None,
+    held_out: HeldOutOption = None,
+    safety: SafetyOption = None,
+    augment: AugmentOption = None,
+    light: LightOption = None,
 ) -> int:
     """Train a policy on the recorded demonstrations (behavioural cloning).
 
@@ -74,38 +109,86 @@ def train(
     tell where the policy would differ from the expert: the safety classifier. No GPU is needed; the default takes about
     a minute on two cores. Next: "understudy export", then "understudy evaluate".
     """
-    from models.learners import BehavioralCloningConfig, SafetyConfig
-    from models.policies import PolicyConfig
     from understudy.stages import Stages
+    from understudy.training.config_file import load_settings
+    from understudy.training.settings import TrainingSettings
     from understudy.workspace import Workspace
 
     console: Console = context.obj
-    config = BehavioralCloningConfig(
-        policy=PolicyConfig(chunk=chunk),
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        held_out=held_out,
-        light=light,
-        safety=SafetyConfig(seed=seed) if safety else None,
-        seed=seed,
-        threads=threads,
-    )
+    base = TrainingSettings() if config is None else load_settings(config)
+    settings = _settings(context, head_option or [], base.policy.get("head", {"kind": "point"})).over(base)
+    settings.require_sense()
     place = Workspace(workspace, create=False)
     stages = Stages(place, console)
     if rebuild or not place.dataset.is_dir():
         stages.require_bags()
+    settings.plan(stages.recorded_contract(anew=rebuild))
     with place.locked():
         if rebuild:
             stages.build()
         else:
             stages.refresh_dataset()
-        result = stages.train(config)
-        place.note("train", {"seed": seed, **result})
+        plan = settings.plan(stages.recorded_contract())
+        result = stages.train(plan.config, plan.contract)
+        place.note("train", {"seed": plan.config.seed, **result})
     text = f"checkpoint in {place.checkpoint}: epoch {result['best_epoch']} of {result['epochs']} was best"
     console.result({"ok": True, "checkpoint": place.checkpoint, **result}, text)
     console.next_step(f"understudy export{place.option()}")
     return 0
+
+
+def _settings(context: typer.Context, head_options: list[str], head: Mapping[str, Any]) -> TrainingSettings:
+    """What the command line says, and nothing that it does not say.
+
+    Args:
+        context: of the command.
+        head_options: of the head.
+        head: the one that they are of, where the command line names none, with its options so far.
+    """
+    from understudy.training.settings import TrainingSettings
+
+    given = {name: _plain(value) for name, value in context.params.items() if value is not None}
+    policy: dict[str, Any] = {name: given[name] for name in _POLICY if name in given}
+    if "head" in given or head_options:
+        known = {"kind": given["head"]} if "head" in given else head
+        policy["head"] = {**known, **_head_options(context, known["kind"], head_options)}
+    return TrainingSettings(
+        policy=policy,
+        learning={name: given[name] for name in _LEARNING if name in given},
+        safety={"seed": given["seed"]} if "seed" in given else {},
+        has_safety=given.get("safety"),
+        augment=tuple(given["augment"].split(",")) if "augment" in given else None,
+        memory_frames=given.get("memory_frames"),
+        contract=given.get("contract"),
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value.value if hasattr(value, "value") else value
+
+
+def _head_options(context: typer.Context, kind: str, options: list[str]) -> dict[str, Any]:
+    """Options of a head, by the types of its fields."""
+    import dataclasses
+    import typing
+
+    from models.policies.heads import HEADS
+
+    cls = HEADS[kind]
+    hints = typing.get_type_hints(cls)
+    names = [entry.name for entry in dataclasses.fields(cls) if entry.init]
+    found: dict[str, Any] = {}
+    for word in options:
+        name, equals, text = word.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or name not in names:
+            raise typer.BadParameter(f"--head-option {word!r}: {kind} has {', '.join(names) or 'no options'}", context)
+        try:
+            found[name] = hints[name](text.strip())
+        except ValueError:
+            kinds = {int: "a whole number", float: "a number"}
+            raise typer.BadParameter(f"--head-option {word!r}: expected {kinds[hints[name]]}", context) from None
+    return found
 
 
 def export(
