@@ -17,6 +17,7 @@ from models.policies.encoder import Encoder
 from models.policies.image_encoder import ImageEncoder
 from models.policies.resnet_encoder import ResNetEncoder
 from models.policies.specification import ENCODERS as KINDS
+from models.policies.table_encoder import TableEncoder
 from models.policies.vector_encoder import VectorEncoder
 from models.runtime import PolicyRuntime
 
@@ -26,6 +27,8 @@ CASES: dict[str, tuple[dict[str, Any], str, type[Encoder]]] = {
     "resnet": (RESNET, CAMERA, ResNetEncoder),
     "vector": ({}, STATE, VectorEncoder),
     "deep vector": ({"state_layers": 4}, STATE, VectorEncoder),
+    # Two frames of two numbers: four dimensions.
+    "table": ({"state_cells": (3, 2, 3, 2)}, STATE, TableEncoder),
 }
 
 
@@ -55,7 +58,7 @@ def _encode(encoder: Encoder, raw: Tensor) -> Tensor:
 def test_every_kind_has_a_case() -> None:
     """Catches an encoder that was added without being held to any of this."""
     assert {options.get("encoder", "small") for options, key, _ in CASES.values() if key == CAMERA} == set(KINDS)
-    assert {kind for _, _, kind in CASES.values()} == {ImageEncoder, ResNetEncoder, VectorEncoder}
+    assert {kind for _, _, kind in CASES.values()} == {ImageEncoder, ResNetEncoder, VectorEncoder, TableEncoder}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -6,12 +6,10 @@ only then; the page itself needs nothing but a browser.
 
 from __future__ import annotations
 
-import errno
-import os
-from contextlib import suppress
 from pathlib import Path
 
 from models.errors import UnderstudyError
+from understudy.report.files import write_page
 from understudy.report.inputs import Goals, ReportInputs, SafetyScore, Stage, TrainingHistory
 
 __all__ = ["Goals", "ReportInputs", "SafetyScore", "Stage", "TrainingHistory", "write_report"]
@@ -32,18 +30,4 @@ def write_report(path: Path, inputs: ReportInputs) -> Path:
             expected="matplotlib and Pillow",
             fix="pip install 'understudy[train]'",
         ) from error
-    page = render_page(inputs)
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Text from the command line may hold bytes that are no UTF-8.
-        partial.write_text(page, encoding="utf-8", errors="backslashreplace")
-        os.replace(partial, path)
-    except OSError as error:
-        with suppress(OSError):  # half a page is of no use to anybody, least of all on a full disk
-            partial.unlink()
-        if error.errno == errno.ENOSPC:
-            raise
-        raise UnderstudyError(f"the report cannot be written to {path}", found=error.strerror) from error
-    return path
+    return write_page(path, render_page(inputs))
