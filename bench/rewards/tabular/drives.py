@@ -83,7 +83,7 @@ def _exported(learner: str, seed: int, size: Size) -> tuple[list[DrivingStatus],
 
 
 def _of_nobody(seed: int, size: Size) -> list[DrivingStatus]:
-    """The same world, learned from demonstrations of a policy that steers at random; its table drives without export."""
+    """The same, learned from demonstrations of a policy that steers at random; its table drives without export."""
     task = lane()
     random = np.random.default_rng(seed)
     count = size.tracks * size.pieces

@@ -20,10 +20,9 @@ __all__ = ["draw_pictures"]
 PICTURES = Path(__file__).parent.parent.parent.parent / "runs" / "bench" / "rewards"
 
 
-def draw_pictures(quick: bool) -> list[str]:
+def draw_pictures() -> list[str]:
     """One picture a world; the names of the files."""
-    count, rounds = (500, 100) if quick else (5000, 1000)
-    settings = Settings(epsilon=0.02, iterations=rounds)
+    settings = Settings(epsilon=0.02, iterations=1000)
     worlds = {
         "exercise": (exercise(finite=True), exercise(finite=False)),
         "gridworld": (gridworld(0, finite=True), gridworld(0)),
@@ -35,10 +34,10 @@ def draw_pictures(quick: bool) -> list[str]:
         found = []
         for learner in LEARNERS:
             task = finite if learner == "maxent" else endless
-            shown = task.demonstrate(count, np.random.default_rng(0))
+            shown = task.demonstrate(5000, np.random.default_rng(0))
             found.append(learn(task, learner, shown, settings))
         files.append(_compare(name, endless, found))
-    lesson = lane_lesson(2 if quick else 6, 6 if quick else 10, 0, finite=True)
+    lesson = lane_lesson(6, 10, 0, finite=True)
     assert lesson.task.shown is not None
     lane = learn(lesson.task, "maxent", lesson.task.shown, Settings(penalty=LANE_PENALTY))
     files.append(_compare("lane", lesson.task, [lane]))
