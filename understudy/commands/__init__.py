@@ -28,7 +28,7 @@ def build_app(console: Console) -> Callable[..., Any]:
         deploy,
         doctor,
         episodes,
-        learn,
+        learn_group,
         record,
         relabel,
         report,
@@ -51,7 +51,7 @@ def build_app(console: Console) -> Callable[..., Any]:
     app.add_typer(episodes.app, name="episodes")
     relabel.add_to(app)
     train.add_to(app)
-    app.add_typer(learn.app, name="learn")
+    app.add_typer(learn_group.app, name="learn")
     deploy.add_to(app)
     report.add_to(app)
     watch.add_to(app)

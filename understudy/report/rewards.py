@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from models.errors import UnderstudyError
-from understudy.report.files import write_page
+from understudy.report import write_page
 from understudy.rewards.learning import FIGURES, Learned
 
 __all__ = ["write_reward_report"]
@@ -45,66 +45,59 @@ def write_reward_report(path: Path, learned: Learned, facts: Mapping[str, object
 
 
 def _page(learned: Learned, facts: Mapping[str, object], command: str) -> str:
-    from understudy.report.markup import definitions, figure, section
-    from understudy.report.reward_maps import draw_reward_map, draw_rounds, draw_weights
-    from understudy.report.stylesheet import stylesheet
+    from understudy.report.document import html_document
+    from understudy.report.markup import definitions, section
+
+    made = f"<p>Make this page again: <code>{escape(command)}</code></p>"
+    return html_document(
+        title=f"{learned.learner} on {learned.task.name}",
+        lead=_LEADS[learned.learner],
+        links=(("reward", "The reward"), ("learning", "How it was found"), ("making", "How it was made")),
+        tiles=_tiles(learned),
+        sections=(
+            section("reward", "The reward", f'<div class="grid">{_maps(learned)}</div>'),
+            section("learning", "How it was found", f'<div class="grid">{_finding(learned)}</div>'),
+            section("making", "How it was made", made, f'<div class="grid small">{definitions("Run", facts)}</div>'),
+        ),
+    )
+
+
+def _maps(learned: Learned) -> str:
+    """Every map of the learned reward, and of the true one where it is known."""
+    from understudy.report.markup import figure
+    from understudy.report.reward_maps import draw_reward_map
 
     task = learned.task
-    maps = [("Learned", learned.reward)]
+    rewards = [("Learned", learned.reward)]
     if task.true_weights is not None:
-        maps.append(("True", task.true_reward))
-    drawn = "".join(
+        rewards.append(("True", task.true_reward))
+    return "".join(
         figure(draw_reward_map(f"map-{kind}-{index}", one), f"{kind} reward", f"{one.title}.")
-        for kind, reward in maps
+        for kind, reward in rewards
         for index, one in enumerate(task.draw(reward))
+    )
+
+
+def _finding(learned: Learned) -> str:
+    """The learner's figure over its rounds, and the weights of the features."""
+    from understudy.report.markup import figure
+    from understudy.report.reward_maps import draw_rounds, draw_weights
+
+    task = learned.task
+    rounds = figure(
+        draw_rounds("rounds", FIGURES[learned.learner], learned.rounds),
+        "Rounds",
+        "It ended because it was done." if learned.converged else "It ended because the rounds were used up.",
     )
     weights = figure(
         draw_weights("weights", task.feature_names, learned.theta, task.true_weights),
         "Weights of the features",
         "Scaled to length 1. Where features add up to a constant, the same amount on all of them changes nothing.",
     )
-    rounds = figure(
-        draw_rounds("rounds", FIGURES[learned.learner], learned.rounds),
-        "Rounds",
-        "It ended because it was done." if learned.converged else "It ended because the rounds were used up.",
-    )
-    title = escape(f"{learned.learner} on {task.name}")
-    made = f"<p>Make this page again: <code>{escape(command)}</code></p>"
-    body = "\n".join(
-        (
-            section("reward", "The reward", f'<div class="grid">{drawn}</div>'),
-            section("learning", "How it was found", f'<div class="grid">{rounds}{weights}</div>'),
-            section("making", "How it was made", made, f'<div class="grid small">{definitions("Run", facts)}</div>'),
-        )
-    )
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title} · Understudy report</title>
-<style>
-{stylesheet()}
-</style>
-</head>
-<body>
-<header>
-<p class="brand">Understudy report</p>
-<h1>{title}</h1>
-<p class="lead">{escape(_LEADS[learned.learner])}</p>
-<div class="tiles">{_tiles(learned)}</div>
-</header>
-<main>
-{body}
-</main>
-<footer>An understudy learns a part by watching the lead, plays it on stage, and hands it back the moment it is unsure.
-</footer>
-</body>
-</html>
-"""
+    return rounds + weights
 
 
-def _tiles(learned: Learned) -> str:
+def _tiles(learned: Learned) -> list[str]:
     from understudy.report.markup import percent, tile
 
     names = {
@@ -121,4 +114,4 @@ def _tiles(learned: Learned) -> str:
     tiles.append(tile("rounds", str(len(learned.rounds)), FIGURES[learned.learner], None, judged=False))
     if learned.mixture is not None:
         tiles.append(tile("policies", str(len(learned.mixture.weights)), "one is drawn an episode", None, judged=False))
-    return "".join(tiles)
+    return tiles

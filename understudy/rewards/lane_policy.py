@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from models.contract import load_contract
+from models.policies import Policy
 from models.policies.checkpoint import Checkpoint
 from models.policies.table import table_policy
 from models.rewards.mdp import Floats
@@ -15,7 +16,7 @@ from sim.tabular.lane import CELLS, CURVATURES_PER_M, SPEED_M_S
 from understudy.environment.ros_environment import shared_folder
 from understudy.rewards.learning import Learned, Settings
 
-__all__ = ["ACTIONS", "LANE_CONTRACT", "lane_checkpoint"]
+__all__ = ["ACTIONS", "LANE_CONTRACT", "lane_checkpoint", "lane_policy"]
 
 LANE_CONTRACT = shared_folder() / "contracts" / "driving_lane.yaml"
 
@@ -28,24 +29,29 @@ _PROBES = 160
 _NEVER_UNSAFE = 1.0
 
 
-def lane_checkpoint(learned: Learned, numbers: Floats, settings: Settings) -> Checkpoint:
-    """The table of what was learned.
+def lane_policy(learned: Learned) -> Policy:
+    """The table of what was learned on the lane.
 
     MaxEnt's soft policy acts with its likeliest action. A mixture becomes the one policy that visits the same states as
     often, and that one has to be drawn from.
+    """
+    act = "likeliest" if learned.mixture is None else "sample"
+    return table_policy(load_contract(LANE_CONTRACT), CELLS, learned.acting, ACTIONS, act=act)
+
+
+def lane_checkpoint(learned: Learned, numbers: Floats, settings: Settings) -> Checkpoint:
+    """That table with all that an export needs.
 
     Args:
         learned: on the lane.
         numbers: ``(M, 3)`` states of the demonstrations in SI units.
         settings: of the learner, for the record.
     """
-    contract = load_contract(LANE_CONTRACT)
-    act = "likeliest" if learned.mixture is None else "sample"
-    policy = table_policy(contract, CELLS, learned.acting, ACTIONS, act=act)
+    policy = lane_policy(learned)
     rows = np.asarray(numbers, np.float32)
     return Checkpoint(
         policy=policy,
-        contract=contract,
+        contract=load_contract(LANE_CONTRACT),
         learner={"name": learned.learner, "world": learned.task.name, **asdict(settings)},
         dataset_hash=hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest(),
         unsafe_threshold_suggested=_NEVER_UNSAFE,

@@ -17,9 +17,9 @@ from models.rewards.mdp import Floats
 from models.runtime import PolicyRuntime
 from sim.driving.metrics import DrivingStatus
 from sim.simulated_world import PERIOD_NS
-from sim.tabular.lane import CELLS, lane
+from sim.tabular.lane import lane
 from sim.tabular.lane_drives import drive, open_world
-from understudy.rewards.lane_policy import lane_checkpoint
+from understudy.rewards.lane_policy import lane_checkpoint, lane_policy
 from understudy.rewards.learning import LEARNERS, Settings, learn
 from understudy.rewards.tasks import LANE_PENALTY, lane_lesson
 
@@ -89,7 +89,7 @@ def _of_nobody(seed: int, size: Size) -> list[DrivingStatus]:
     count = size.tracks * size.pieces
     shown = sample_demonstrations(task.mdp, task.mdp.uniform_policy(), count, random)
     learned = learn(replace(task, shown=shown), "maxent", shown, SETTINGS)
-    policy = lane_checkpoint(learned, CELLS.middles_of(shown.states[0]), SETTINGS).policy
+    policy = lane_policy(learned)
 
     def act(state: Floats) -> tuple[float, float]:
         speed, yaw_rate = policy.act({STREAM: state[None].astype(np.float32)})[0][0]

@@ -1,4 +1,4 @@
-"""``understudy learn``: learners that work in process, one command each."""
+"""``understudy learn``: learners that work in this process, one command each."""
 
 from __future__ import annotations
 
