@@ -16,7 +16,7 @@ from models.rewards.maxent import likelihood_and_gradient, log_probability, max_
 from models.rewards.mdp import Floats, TabularMdp
 from models.rewards.mixture import feature_expectations
 from models.rewards.mwal import both_signs, game_value, mwal, regret_bound
-from models.rewards.planning import soft_value_iteration, state_visits
+from models.rewards.planning import soft_value_iteration, state_visits, value_iteration
 from models.rewards.projection import projection
 from sim.tabular.gridworld import EXERCISE_PATHS, exercise, gridworld
 from sim.tabular.highway import careless, safe_highway
@@ -117,6 +117,20 @@ def test_within_epsilon_of_the_expert_within_the_bound(learner: object) -> None:
         theta = np.random.default_rng(seed).normal(size=9)
         theta /= np.linalg.norm(theta)
         assert abs(found.mixture.value(task.mdp, task.features @ theta) - theta @ expert) <= 0.02
+
+
+def test_a_round_projects_onto_the_line_to_the_new_policy() -> None:
+    """Catches a step that is too short, which converges as well, only later: the distance by Pythagoras."""
+    task = gridworld(0, **SMALL)
+    expert = feature_expectations(task.mdp, task.expert, task.features)
+    first = feature_expectations(task.mdp, task.mdp.uniform_policy(), task.features)
+    best = value_iteration(task.mdp, task.features @ (expert - first))
+    along = feature_expectations(task.mdp, best, task.features) - first
+    apart = expert - first
+    expected = np.sqrt(apart @ apart - (apart @ along) ** 2 / (along @ along))
+    found = projection(task.mdp, task.features, expert, iterations=2)
+    assert [one.figure for one in found.rounds] == pytest.approx([np.linalg.norm(apart), expected])
+    assert not found.converged
 
 
 def test_the_bound_is_what_its_proof_says() -> None:
