@@ -29,7 +29,7 @@ __all__ = ["Bench", "Goal", "Interval", "bootstrap_interval", "median_interval",
 RESULTS = Path(__file__).parent / "results"
 
 #: Distributions whose versions decide what a figure means.
-PACKAGES = ("numpy", "torch", "onnxruntime-gpu", "onnx", "pybullet", "gymnasium", "rosbags", "ros-jazzy-rclpy")
+PACKAGES = ("numpy", "scipy", "torch", "onnxruntime-gpu", "onnx", "pybullet", "gymnasium", "rosbags", "ros-jazzy-rclpy")
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<=": lambda value, limit: value <= limit,

@@ -19,6 +19,7 @@ from models.policies.keypoint_encoder import KeypointEncoder
 from models.policies.resnet_encoder import ResNetEncoder
 from models.policies.spatial_softmax import expected_positions
 from models.policies.specification import ENCODERS as KINDS
+from models.policies.table_encoder import TableEncoder
 from models.policies.vector_encoder import VectorEncoder
 from models.runtime import PolicyRuntime
 
@@ -29,6 +30,8 @@ CASES: dict[str, tuple[dict[str, Any], str, type[Encoder]]] = {
     "resnet": (RESNET, CAMERA, ResNetEncoder),
     "vector": ({}, STATE, VectorEncoder),
     "deep vector": ({"state_layers": 4}, STATE, VectorEncoder),
+    # Two frames of two numbers: four dimensions.
+    "table": ({"state_cells": (3, 2, 3, 2)}, STATE, TableEncoder),
 }
 
 
@@ -58,7 +61,8 @@ def _encode(encoder: Encoder, raw: Tensor) -> Tensor:
 def test_every_kind_has_a_case() -> None:
     """Catches an encoder that was added without being held to any of this."""
     assert {options.get("encoder", "small") for options, key, _ in CASES.values() if key == CAMERA} == set(KINDS)
-    assert {kind for _, _, kind in CASES.values()} == {ImageEncoder, KeypointEncoder, ResNetEncoder, VectorEncoder}
+    kinds = {ImageEncoder, KeypointEncoder, ResNetEncoder, VectorEncoder, TableEncoder}
+    assert {kind for _, _, kind in CASES.values()} == kinds
 
 
 @pytest.mark.parametrize("name", CASES)

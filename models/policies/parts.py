@@ -15,6 +15,7 @@ from models.policies.normalization import Normalizer
 from models.policies.recurrent_memory import GruMemory, LstmMemory, RnnMemory
 from models.policies.resnet_encoder import ResNetEncoder
 from models.policies.specification import PolicyConfig, StreamShape
+from models.policies.table_encoder import TableEncoder
 from models.policies.vector_encoder import VectorEncoder
 
 __all__ = ["RECURRENT_MEMORIES", "build_encoder", "build_memory"]
@@ -59,6 +60,8 @@ def build_encoder(stream: StreamShape, config: PolicyConfig, memory: Memory, mea
     """
     normalizer = Normalizer(mean, deviation, PIXEL_SCALE_FLOOR if stream.is_image else STATE_SCALE_FLOOR)
     channels = memory.channels(stream.shape[-1])
+    if not stream.is_image and config.state_cells:
+        return TableEncoder(normalizer, channels, config.state_features, config.state_cells)
     if not stream.is_image:
         return VectorEncoder(normalizer, channels, config.state_features, config.state_layers)
     window = (config.features, config.crop_top, config.pool)

@@ -70,6 +70,9 @@ class PolicyConfig:
     state_features: int = 16
     # Layers towards it.
     state_layers: int = 2
+    # Cells that each dimension of a vector stream is cut into; a table with a row of `state_features` numbers for every
+    # cell then stands in for the layers. Empty for no table.
+    state_cells: tuple[int, ...] = ()
     # Share of training samples whose vector streams are hidden (set to their mean). Expert actions are correlated
     # with the robot's own last motion, and a policy that copies that motion fails when it drives (de Haan et al. 2019).
     state_dropout: float = 0.2
@@ -98,6 +101,8 @@ class PolicyConfig:
         require(self.memory_warm_up >= 0, "memory_warm_up", self.memory_warm_up, "a count of ticks")
         for name in ("features", "state_features", "safety_features", "memory_features", "resnet_channels"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "a positive width")
+        cells_fit = all(cells >= 1 for cells in self.state_cells)
+        require(cells_fit, "state_cells", self.state_cells, "one positive count per dimension")
         require(self.state_layers >= 1, "state_layers", self.state_layers, "at least 1 layer")
         require(0.0 <= self.state_dropout < 1.0, "state_dropout", self.state_dropout, "a probability in [0, 1)")
         self._require_effect()
@@ -112,6 +117,7 @@ class PolicyConfig:
             )
         for name in ("memory_features", "memory_warm_up", "previous_action"):
             self._require_unset(name, self.memory == "stack", "a policy whose memory is a stack", 'memory="gru"')
+        self._require_unset("state_layers", bool(self.state_cells), "a table over cells", "state_cells=()")
         self._require_unset("image_channels", self.encoder == "resnet", "a ResNet encoder", 'encoder="small"')
         self._require_unset("resnet_channels", self.encoder != "resnet", "any other encoder", 'encoder="resnet"')
 
@@ -136,8 +142,9 @@ class PolicyConfig:
             if name not in known:
                 raise TrainingError(f"unknown policy option {name!r}", fix=did_you_mean(name, known))
         fixed = dict(values)
-        if "image_channels" in fixed:
-            fixed["image_channels"] = tuple(fixed["image_channels"])
+        for name in ("image_channels", "state_cells"):
+            if name in fixed:
+                fixed[name] = tuple(fixed[name])
         if "head" in fixed:
             options = dict(fixed["head"])
             fixed["head"] = head_options(options.pop("kind"), options)

@@ -28,6 +28,7 @@ def build_app(console: Console) -> Callable[..., Any]:
         deploy,
         doctor,
         episodes,
+        learn_group,
         record,
         relabel,
         report,
@@ -50,6 +51,7 @@ def build_app(console: Console) -> Callable[..., Any]:
     app.add_typer(episodes.app, name="episodes")
     relabel.add_to(app)
     train.add_to(app)
+    app.add_typer(learn_group.app, name="learn")
     deploy.add_to(app)
     report.add_to(app)
     watch.add_to(app)

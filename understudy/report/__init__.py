@@ -14,7 +14,7 @@ from pathlib import Path
 from models.errors import UnderstudyError
 from understudy.report.inputs import Goals, ReportInputs, SafetyScore, Stage, TrainingHistory
 
-__all__ = ["Goals", "ReportInputs", "SafetyScore", "Stage", "TrainingHistory", "write_report"]
+__all__ = ["Goals", "ReportInputs", "SafetyScore", "Stage", "TrainingHistory", "write_page", "write_report"]
 
 
 def write_report(path: Path, inputs: ReportInputs) -> Path:
@@ -32,7 +32,15 @@ def write_report(path: Path, inputs: ReportInputs) -> Path:
             expected="matplotlib and Pillow",
             fix="pip install 'understudy[train]'",
         ) from error
-    page = render_page(inputs)
+    return write_page(path, render_page(inputs))
+
+
+def write_page(path: Path, page: str) -> Path:
+    """Write a page in one step, replacing one that is there, and return its path.
+
+    Raises:
+        UnderstudyError: the file cannot be written.
+    """
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
     try:

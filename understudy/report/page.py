@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 from understudy.evaluation.grasps import GraspVerdict
 from understudy.evaluation.scores import EpisodeScore
 from understudy.evaluation.traces import Trace
+from understudy.report.document import html_document
 from understudy.report.film import Film, make_film
 from understudy.report.grasping import (
     grasp_film,
@@ -26,7 +26,6 @@ from understudy.report.sections import (
     reaction_section,
     wheel_section,
 )
-from understudy.report.stylesheet import stylesheet
 from understudy.report.tracks import tracks_section
 
 __all__ = ["render_page"]
@@ -84,39 +83,15 @@ def _grasps(inputs: ReportInputs, grasps: GraspVerdict) -> _Story:
 def render_page(inputs: ReportInputs) -> str:
     """The whole report as HTML that needs nothing from anywhere else."""
     story = _drive(inputs) if inputs.grasps is None else _grasps(inputs, inputs.grasps)
-    figures = story.figures
-    tiles = "".join(tile(one.label, one.value, one.goal, one.met, judged=one.judged) for one in figures)
-    judged = [one for one in figures if one.judged]
+    judged = [one for one in story.figures if one.judged]
     met = sum(one.met is True for one in judged)
-    links = "".join(f'<li><a href="#{anchor}">{words}</a></li>' for anchor, words in story.links)
-    body = "\n".join((*story.sections, learning_section(inputs), making_section(inputs)))
-    title = escape(inputs.title)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title} · Understudy report</title>
-<style>
-{stylesheet()}
-</style>
-</head>
-<body>
-<header>
-<p class="brand">Understudy report</p>
-<h1>{title}</h1>
-<p class="lead">{escape(story.verdict)} {met} of {len(judged)} goals met.</p>
-<nav aria-label="Sections"><ul>{links}</ul></nav>
-<div class="tiles">{tiles}</div>
-</header>
-<main>
-{body}
-</main>
-<footer>An understudy learns a part by watching the lead, plays it on stage, and hands it back the moment it is unsure.
-</footer>
-</body>
-</html>
-"""
+    return html_document(
+        title=inputs.title,
+        lead=f"{story.verdict} {met} of {len(judged)} goals met.",
+        links=story.links,
+        tiles=[tile(one.label, one.value, one.goal, one.met, judged=one.judged) for one in story.figures],
+        sections=(*story.sections, learning_section(inputs), making_section(inputs)),
+    )
 
 
 def _film(inputs: ReportInputs) -> Film | None:

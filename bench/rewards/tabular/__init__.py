@@ -1,0 +1,1 @@
+"""Max-margin, projection, MWAL and MaxEnt in worlds that are written down."""

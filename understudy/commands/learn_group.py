@@ -1,0 +1,19 @@
+"""``understudy learn``: learners that work in this process, one command each."""
+
+from __future__ import annotations
+
+import typer
+
+from understudy.commands import learn_rewards
+
+__all__ = ["app"]
+
+app = typer.Typer()
+
+
+@app.callback(short_help="Learn a policy, or a reward, in a simulated world.")
+def _group() -> None:
+    """Learn a policy, or a reward, in a simulated world, in this process."""
+
+
+learn_rewards.add_to(app)
