@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -159,3 +160,37 @@ def test_sigint_ends_a_node_cleanly(ros_environment: RosEnvironment) -> None:
     sim.send(signal.SIGINT)
     assert sim.wait(5.0) == 0
     assert "Traceback" not in sim.log
+
+
+def test_a_killed_subscriber_does_not_stop_the_robot_at_every_start(ros_environment: RosEnvironment) -> None:
+    """For 20 s the middleware waits for the word of a process that is gone: the first frame must not wait as long, or
+    the gate takes the policy for hung.
+    """
+    from rosgraph_msgs.msg import Clock
+    from std_msgs.msg import Header
+
+    from il_nodes.ros.qos import LATCHED
+
+    settings = {"track_seeds": list(range(1, 30)), "max_episode_s": 1.0, "wait_for_nodes": ["expert"]}
+    expert = ros_environment.spawn_node("expert")
+    starts: list[int] = []
+    clocks: list[int] = []
+
+    def on_episode(message: Header, info: Mapping[str, Any]) -> None:
+        if message.frame_id:
+            starts.append(info["source_timestamp"])
+
+    def on_clock(_message: Clock, info: Mapping[str, Any]) -> None:
+        clocks.append(info["source_timestamp"])
+
+    ros_environment.probe.create_subscription(Header, "/episode", on_episode, LATCHED)
+    ros_environment.probe.create_subscription(Clock, "/clock", on_clock, 100)
+    ros_environment.spawn_node("sim", settings)
+    ros_environment.wait_until(lambda: starts and clocks, 60.0, "the first episode")
+    expert.send(signal.SIGKILL)
+    expert.wait()
+    seen = len(starts)
+    ros_environment.wait_until(lambda: len(starts) > seen + 2, 30.0, "two more episodes")
+    for start in starts[seen : seen + 2]:
+        pause_s = (min(at for at in clocks if at > start) - start) * 1e-9
+        assert pause_s < 0.9, "0.25 s of waiting in all; it was half a second for each topic"

@@ -18,7 +18,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,13 +99,14 @@ class Watch:
         self.recent.append((time.monotonic(), source))
         del self.recent[:-400]
 
-    def _on_command(self, _message: Any) -> None:
-        now_s = time.monotonic()
+    def _on_command(self, _message: Any, info: Mapping[str, Any]) -> None:
+        # When the gate sent it, and not when this process, which counts and kills, came to read it.
+        sent_s = info["source_timestamp"] * 1e-9
         if self._last_s is not None:
-            self.gaps_s.append(now_s - self._last_s)
+            self.gaps_s.append(sent_s - self._last_s)
             if self.gaps_s[-1] > 2.5 * PERIOD_S:
                 self.silences.append((self._last_s, self.gaps_s[-1]))
-        self._last_s = now_s
+        self._last_s = sent_s
 
     def _on_status(self, message: Any) -> None:
         self.sim = {item.key: item.value for item in message.status[0].values}
@@ -238,7 +239,7 @@ def _drive(
             logs = "\n".join(f"{name}: {group.log(name)[-800:]}" for name in group.running)
             raise RuntimeError(f"the policy never drove\n{logs}")
         hands.wait(0.2)
-    begun_s = time.monotonic()
+    begun_s, began_s = time.monotonic(), time.time()
     watch.gaps_s.clear()
     watch.silences.clear()
     swap_s, fault_s, sample_s = begun_s + SWAP_S / 2, begun_s + FAULT_S / 2, begun_s
@@ -263,7 +264,7 @@ def _drive(
     hands.wait(10.0)
     found = _conclude(bench, watch, group, swaps, faults, seconds)
     # What the nodes themselves said, so that a goal that was missed can be explained afterwards.
-    silences = [(round(at_s - begun_s, 1), round(gap_s * 1e3, 1)) for at_s, gap_s in watch.silences]
+    silences = [(round(at_s - began_s, 1), round(gap_s * 1e3, 1)) for at_s, gap_s in watch.silences]
     return found | {
         "silences_at_s_ms": silences,
         "warnings": {name: _warnings(group.log(name)) for name in NODES},

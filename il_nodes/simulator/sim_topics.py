@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,8 +22,9 @@ from il_nodes.ros.stamps import ns_to_stamp
 
 __all__ = ["SimTopics", "image_message"]
 
-#: Longest wait for the subscribers' word that they have an episode's start; a stopped process must not stop the robot.
-ACKNOWLEDGE_S = 0.5
+#: Longest wait for the subscribers' word that they have an episode's start, and all that belongs to it: a process that
+#: was killed counts as one for 20 s, and must not stop the robot. A policy without frames for a second counts as hung.
+ACKNOWLEDGE_S = 0.25
 
 
 class SimTopics:
@@ -52,8 +54,9 @@ class SimTopics:
             scene: publishers of what belongs to the start, on which it went out before.
         """
         self._episode.publish(Header(stamp=ns_to_stamp(stamp_ns), frame_id=episode_id))
+        deadline_s = time.monotonic() + ACKNOWLEDGE_S
         for publisher in (*scene, self._episode):
-            publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_S))
+            publisher.wait_for_all_acked(Duration(seconds=max(0.0, deadline_s - time.monotonic())))
 
     def publish_status(self, stamp_ns: int, name: str, status: Status, hardware: str) -> None:
         """The world's own score so far, and whatever else is known of this tick."""
