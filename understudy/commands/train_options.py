@@ -72,6 +72,7 @@ class Encoder(StrEnum):
     """Of pictures."""
 
     SMALL = "small"
+    KEYPOINTS = "keypoints"
     RESNET = "resnet"
 
 
@@ -170,8 +171,9 @@ ChunkOption = Annotated[
 EncoderOption = Annotated[
     Encoder | None,
     typer.Option(
-        help="Network that looks at pictures; resnet is that of ResNet-18 and wants a GPU.",
-        show_default="small",
+        help="Network that looks at pictures; keypoints say where things are, resnet is that of ResNet-18 and wants a "
+        "GPU.",
+        show_default="small; the arm's: keypoints",
         rich_help_panel=_POLICY,
     ),
 ]
