@@ -76,18 +76,20 @@ def test_types_ranges_choices_topics_and_services_are_there(ros_environment: Ros
 def test_help_beside_a_node_of_that_name_that_runs(ros_environment: RosEnvironment) -> None:
     """Asking is no second gate: neither is refused, and nobody sees anybody."""
     gate = ros_environment.spawn_node("gate", {"contract": CONTRACT})
+    probe = ros_environment.probe
     ros_environment.wait_until(lambda: "active: " in gate.log, 20.0, "the gate")
+    ros_environment.wait_until(lambda: "gate" in probe.get_node_names(), 20.0, "the gate to be discovered")
     seen: set[int] = set()
 
     def count() -> bool:
-        seen.add(ros_environment.probe.get_node_names().count("gate"))
+        seen.add(probe.get_node_names().count("gate"))
         return asked.poll() is not None
 
     command = [sys.executable, "-m", "il_nodes.nodes.gate", "--help"]
     asked = subprocess.Popen(command, env=ros_environment.environment, stdout=subprocess.DEVNULL)
     ros_environment.wait_until(count, 20.0, "the answer")
     assert asked.returncode == 0
-    assert max(seen) == 1
+    assert seen == {1}
     assert gate.returncode is None
 
 
