@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +258,17 @@ def test_what_is_given_beside_a_file_counts_more() -> None:
     assert (found.augment, found.memory_frames) == (("alvinn",), 2)
     assert TrainingSettings().over(found).has_safety is False
     assert TrainingSettings(has_safety=True).over(found).has_safety is True
+
+
+@pytest.mark.parametrize("page", ["command-line.md", "augmentation.md"])
+def test_what_the_documentation_shows_can_be_used(page: str, tmp_path: Path) -> None:
+    """Catches an example that is refused."""
+    blocks = re.findall(
+        r"```yaml\n(format: understudy-training-1.*?)```", (REPOSITORY / "docs" / page).read_text(), re.S
+    )
+    assert len(blocks) == 1
+    (tmp_path / "contract.yaml").write_text(CAR.text)
+    (tmp_path / "training.yaml").write_text(blocks[0])
+    found = load_settings(tmp_path / "training.yaml")
+    found.require_sense()
+    assert found.plan(OWN if page == "augmentation.md" else CAR).config.epochs > 1

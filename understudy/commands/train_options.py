@@ -72,6 +72,7 @@ class Encoder(StrEnum):
     """Of pictures."""
 
     SMALL = "small"
+    KEYPOINTS = "keypoints"
     RESNET = "resnet"
 
 
@@ -170,8 +171,9 @@ ChunkOption = Annotated[
 EncoderOption = Annotated[
     Encoder | None,
     typer.Option(
-        help="Network that looks at pictures; resnet is that of ResNet-18 and wants a GPU.",
-        show_default="small",
+        help="Network that looks at pictures: small; keypoints, which says where things are, for hands that reach for "
+        "them; resnet, that of ResNet-18, which wants a GPU.",
+        show_default="small; the simulated arm keypoints",
         rich_help_panel=_POLICY,
     ),
 ]
@@ -269,7 +271,7 @@ EpochsOption = Annotated[
         min=1,
         metavar="N",
         help="How often training goes through all frames. More takes longer; the best is kept.",
-        show_default="25; the simulated arm 10",
+        show_default="25; the simulated arm 20",
         rich_help_panel=_LEARNING,
     ),
 ]
@@ -279,7 +281,7 @@ BatchSizeOption = Annotated[
         min=1,
         metavar="N",
         help="Frames that one step of learning looks at.",
-        show_default="128",
+        show_default="128; the simulated arm 64",
         rich_help_panel=_LEARNING,
     ),
 ]

@@ -104,6 +104,8 @@ def _read_whole(reader: Reader, node: Node) -> int:
 
 
 def _read_tuple(reader: Reader, node: Node, inner: tuple[Any, ...]) -> tuple[Any, ...]:
+    if node.value == () and inner[-1] is Ellipsis:
+        return ()
     items = reader.items(node, "values")
     if inner[-1] is Ellipsis:
         return tuple(_read(reader, item, inner[0]) for item in items)
