@@ -45,10 +45,9 @@ def test_only_the_cars_pictures_lose_their_sky() -> None:
 
 def test_training_a_robot_by_hand_is_training_it_in_the_demo() -> None:
     """Catches an `understudy train` that does something else with the arm than the demo that shows it off."""
-    arm = settings().plan(ARM).config
-    assert arm.policy == GraspDemoSettings().learning().policy
-    assert arm.epochs == GraspDemoSettings().learning().epochs
+    assert settings().plan(ARM).config == GraspDemoSettings().learning()
     assert settings().plan(CAR).config.policy == DemoSettings().learning().policy
+    assert settings().plan(CAR).config.epochs == DemoSettings().learning().epochs
 
 
 def test_a_memory_that_nobody_names_is_the_contracts() -> None:
