@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,9 @@ def test_only_the_cars_pictures_lose_their_sky() -> None:
 
 def test_training_a_robot_by_hand_is_training_it_in_the_demo() -> None:
     """Catches an `understudy train` that does something else with the arm than the demo that shows it off."""
-    arm = settings().plan(ARM).config
-    assert arm.policy == GraspDemoSettings().learning().policy
-    assert arm.epochs == GraspDemoSettings().learning().epochs
+    assert settings().plan(ARM).config == GraspDemoSettings().learning()
     assert settings().plan(CAR).config.policy == DemoSettings().learning().policy
+    assert settings().plan(CAR).config.epochs == DemoSettings().learning().epochs
 
 
 def test_a_memory_that_nobody_names_is_the_contracts() -> None:
@@ -257,3 +257,17 @@ def test_what_is_given_beside_a_file_counts_more() -> None:
     assert (found.augment, found.memory_frames) == (("alvinn",), 2)
     assert TrainingSettings().over(found).has_safety is False
     assert TrainingSettings(has_safety=True).over(found).has_safety is True
+
+
+@pytest.mark.parametrize("page", ["command-line.md", "augmentation.md"])
+def test_what_the_documentation_shows_can_be_used(page: str, tmp_path: Path) -> None:
+    """Catches an example that is refused."""
+    blocks = re.findall(
+        r"```yaml\n(format: understudy-training-1.*?)```", (REPOSITORY / "docs" / page).read_text(), re.S
+    )
+    assert len(blocks) == 1
+    (tmp_path / "contract.yaml").write_text(CAR.text)
+    (tmp_path / "training.yaml").write_text(blocks[0])
+    found = load_settings(tmp_path / "training.yaml")
+    found.require_sense()
+    assert found.plan(OWN if page == "augmentation.md" else CAR).config.epochs > 1

@@ -14,6 +14,7 @@ from il_nodes.simulator.driving_topics import DrivingTopics
 from il_nodes.simulator.laps import LapRules
 from il_nodes.simulator.robot import CommandChannel, SimulatedRobot
 from sim.driving.cameras import CAMERAS
+from sim.driving.look import LookConfig
 from sim.driving.track import Track
 from sim.driving.world import CONTROL_HZ, DrivingConfig, DrivingWorld
 
@@ -120,4 +121,5 @@ def _config(node: UnderstudyNode) -> DrivingConfig:
         disturbance_std_rad=say("disturbance_std_rad", 0.0, "noise on the executed steering, rad", minimum=0.0),
         disturbance_time_s=say("disturbance_time_s", 0.5, "how long that noise remembers, s", minimum=0.01),
         color_strength=say("color_strength", 0.0, "how far colours vary between episodes", minimum=0.0, maximum=1.0),
+        look=LookConfig() if say("looks", False, "other colours, light and camera mounts in each episode") else None,
     )

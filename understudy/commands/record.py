@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 __all__ = ["add_to"]
 
 # What decides about a simulated drive.
-_SIMULATED = ("robot", "tracks", "laps", "max_episode_s", "disturbance_rad", "seed", "real_time_factor")
+_SIMULATED = ("robot", "tracks", "laps", "max_episode_s", "disturbance_rad", "looks", "seed", "real_time_factor")
 # With 0.1 rad the expert still stays on the road of 100 tracks out of 100 (bench/results/sim.json).
 _DISTURBANCE_RAD = 0.08
 # Options that only a car knows.
-_OF_A_CAR = ("laps", "disturbance_rad")
+_OF_A_CAR = ("laps", "disturbance_rad", "looks")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -78,6 +78,14 @@ def record(
             show_default=f"{_DISTURBANCE_RAD}; 0 for a person, and with --noise",
         ),
     ] = None,
+    looks: Annotated[
+        bool,
+        typer.Option(
+            "--looks",
+            help="Other colours, light, places and lenses of the cameras in each episode, so that a policy learns to "
+            "look past them.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of starts and disturbances.")] = 0,
     real_time_factor: Annotated[
         float | None,
@@ -124,7 +132,9 @@ def record(
             undisturbed = not by_program or noise is not None
             settings = _grasps(tracks, seed, max_episode_s, real_time_factor, by_program, undisturbed=undisturbed)
         else:
-            settings = _settings(tracks, seed, laps, max_episode_s, disturbance_rad, real_time_factor, by_program)
+            settings = _settings(
+                tracks, seed, laps, max_episode_s, disturbance_rad, real_time_factor, by_program, looks=looks
+            )
         stages = Stages(place, console, contract=contract, params_file=params_file, robot=robot.value, domain=domain)
         stages.require_drivable()
         require_free_domain(domain)
@@ -166,6 +176,8 @@ def _settings(
     disturbance_rad: float,
     factor: float | None,
     by_program: bool,
+    *,
+    looks: bool,
 ) -> DriveSettings:
     from understudy.stacks.drives import DriveSettings, parse_seeds
 
@@ -176,6 +188,7 @@ def _settings(
         laps=laps,
         max_episode_s=max_episode_s,
         disturbance_std_rad=disturbance_rad,
+        looks=looks,
         lock_step=factor is None and by_program,
         real_time_factor=factor or 1.0,
     )

@@ -32,6 +32,7 @@ class DriveSettings(EpisodeSettings):
         disturbance_std_rad: noise on the executed steering; the labels stay what the expert intended (DART).
         start_lateral_m: largest random offset of the start from the centre line.
         start_heading_rad: largest random turn of the start.
+        looks: other colours, light and camera mounts in each episode (domain randomisation).
         lock_step: wait for the answer to every tick; the same bags every time.
         real_time_factor: simulated seconds a second, without lock-step.
     """
@@ -47,6 +48,7 @@ class DriveSettings(EpisodeSettings):
     disturbance_std_rad: float = 0.0
     start_lateral_m: float = 0.0
     start_heading_rad: float = 0.0
+    looks: bool = False
     lock_step: bool = False
     real_time_factor: float = 1.0
 
@@ -65,6 +67,7 @@ class DriveSettings(EpisodeSettings):
             "disturbance_std_rad": self.disturbance_std_rad,
             "start_lateral_m": self.start_lateral_m,
             "start_heading_rad": self.start_heading_rad,
+            **({"looks": True} if self.looks else {}),
         }
 
 
