@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from models.bundle.noise import draw_noise
-from models.data import Observation, Proposal
-from models.policies import Policy
+from models.data import FloatArray, Observation, Proposal
+from models.policies.acting import ActingPolicy
 
 __all__ = ["TorchRuntime"]
 
@@ -29,7 +29,7 @@ class TorchRuntime:
         noise_seed: from which, with the stamp of a tick, a policy that acts by drawing gets its noise, as on a robot.
     """
 
-    def __init__(self, policy: Policy, noise_seed: int = 0) -> None:
+    def __init__(self, policy: ActingPolicy, noise_seed: int = 0) -> None:
         self._policy, self._noise_seed = policy, noise_seed
         self._state: Tensor | None = None
 
@@ -39,15 +39,17 @@ class TorchRuntime:
 
     def predict(self, observation: Observation) -> Proposal:
         """What the policy would do: actions in SI units within limits, and how unsure it is."""
+        width = self._policy.noise_width
+        return self.answer(observation, draw_noise(self._noise_seed, observation.stamp_ns, width) if width else None)
+
+    def answer(self, observation: Observation, drawn: FloatArray | None) -> Proposal:
+        """The same, with the noise ``(width,)`` of a policy that acts by drawing; ``None`` of one that does not."""
         policy = self._policy
         raw = {
             stream.key: torch.from_numpy(np.ascontiguousarray(observation.arrays[stream.key][np.newaxis]))
             for stream in policy.specification.streams
         }
-        noise = None
-        if policy.noise_width:
-            drawn = draw_noise(self._noise_seed, observation.stamp_ns, policy.noise_width)
-            noise = torch.from_numpy(drawn[np.newaxis])
+        noise = None if drawn is None else torch.from_numpy(drawn[np.newaxis])
         was_training = policy.training
         policy.eval()
         try:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from gated_robot import CONTRACT, PERIOD_NS, REPOSITORY
 
-from il_nodes.expert.noise import EpisodeNoise, NoiseInjector, Passing
+from il_nodes.expert.noise import NoiseInjector, Passing
 from models.data import Action, FloatArray
+from models.episode_noise import EpisodeNoise
 from models.noise_file import NoiseFile
 
 COVARIANCE = np.array([[0.16, 0.05], [0.05, 0.09]])

@@ -158,3 +158,15 @@ def test_equal_seeds_give_equal_weights(vectors: EpisodeDataset) -> None:
     first, second = (trained.policy.state_dict() for trained in found)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert found[0].curve == found[1].curve
+
+
+def test_labels_that_count_more_or_less_are_learned_step_by_step(vectors: EpisodeDataset) -> None:
+    """Catches a recorded step that knows no weights: it would take all labels for equal."""
+    config = _config(SMALL)
+    even, odd = np.full(ROWS, 0.5, np.float32), np.ones(ROWS, np.float32)
+    even[::2], odd[::2] = 0.0, 0.1  # half of them missing, and half of them worth less
+    for weights, kind in ((None, RecordedDescent), (even, RecordedDescent), (odd, EagerDescent)):
+        lessons = _lessons(dataclasses.replace(vectors, weights=weights), config)
+        descent = _descent(lessons, config)
+        assert type(descent) is kind
+        descent.close()

@@ -27,7 +27,7 @@ from models.bundle.torch_answers import noise_rows, random_observations
 from models.bundle.verification import verify_bundle
 from models.contract import Contract
 from models.errors import BundleError
-from models.policies import Policy
+from models.policies.acting import ActingPolicy
 from models.policies.checkpoint import Checkpoint
 
 __all__ = ["BundleReport", "export_bundle"]
@@ -110,7 +110,7 @@ def _require_same_memory(checkpoint: Checkpoint) -> None:
         )
 
 
-def _recurrence(policy: Policy) -> Recurrence | None:
+def _recurrence(policy: ActingPolicy) -> Recurrence | None:
     config = policy.specification.config
     return Recurrence(policy.state_limit, config.memory_warm_up) if config.is_recurrent else None
 
@@ -118,7 +118,7 @@ def _recurrence(policy: Policy) -> Recurrence | None:
 class _Flat(nn.Module):
     """The policy with one positional argument an input: the exporter names positional inputs, not dictionary keys."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: ActingPolicy) -> None:
         super().__init__()
         self.policy = policy
         self.keys = [stream.key for stream in policy.specification.streams]
@@ -134,7 +134,7 @@ class _Flat(nn.Module):
         return (*outputs, state)
 
 
-def _to_onnx(policy: Policy) -> onnx.ModelProto:
+def _to_onnx(policy: ActingPolicy) -> onnx.ModelProto:
     """The graph with a free batch axis, and without the names of files and modules that the exporter leaves in it."""
     rows = random_observations(policy, 2) | noise_rows(policy, 2)
     names = [stream.key for stream in policy.specification.streams] + [NOISE_INPUT] * (policy.noise_width > 0)

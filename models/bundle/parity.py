@@ -17,7 +17,7 @@ from models.bundle.torch_answers import (
     wavering,
 )
 from models.errors import BundleError
-from models.policies import Policy
+from models.policies.acting import ActingPolicy
 from models.policies.checkpoint import Checkpoint
 
 __all__ = ["measure_parity"]
@@ -44,7 +44,7 @@ def measure_parity(checkpoint: Checkpoint, content: bytes) -> Parity:
     rows |= noise_rows(policy, len(next(iter(rows.values()))))
     steps = PARITY_STEPS if policy.is_recurrent else 1
 
-    def expect(asked: Policy, arrays: Arrays) -> Answers:
+    def expect(asked: ActingPolicy, arrays: Arrays) -> Answers:
         return follow(lambda one, state: torch_answer(asked, one, state), asked, arrays, steps)
 
     expected = expect(policy, rows)

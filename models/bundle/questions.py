@@ -11,7 +11,7 @@ from models.bundle.signature import STATE_INPUT
 from models.bundle.torch_answers import Arrays, noise_rows, torch_answer, wavering
 from models.data import FloatArray
 from models.errors import BundleError
-from models.policies import Policy
+from models.policies.acting import ActingPolicy
 
 __all__ = ["known_answer"]
 
@@ -23,9 +23,9 @@ CANDIDATES = 64
 OTHER_PROCESSORS = 2e-5
 
 
-def known_answer(policy: Policy) -> KnownAnswer:
+def known_answer(policy: ActingPolicy) -> KnownAnswer:
     """Questions of noise, and what torch answers."""
-    numbers = _decided(policy) if policy.head.jumps else list(range(KNOWN_ANSWERS))
+    numbers = _decided(policy) if policy.jumps else list(range(KNOWN_ANSWERS))
     images = {stream.key: _shape(policy, stream.shape) for stream, _ in policy.inputs() if stream.is_image}
     rows = _questions(policy, numbers)
     state = _states(policy, numbers)
@@ -45,12 +45,12 @@ def known_answer(policy: Policy) -> KnownAnswer:
     )
 
 
-def _decided(policy: Policy) -> list[int]:
+def _decided(policy: ActingPolicy) -> list[int]:
     """The first questions on which the policy does not waver."""
     candidates = list(range(CANDIDATES))
     states = _states(policy, candidates)
 
-    def answer(asked: Policy, rows: Arrays) -> Answers:
+    def answer(asked: ActingPolicy, rows: Arrays) -> Answers:
         return torch_answer(asked, rows, states)
 
     firm = np.flatnonzero(~wavering(policy, answer, _questions(policy, candidates), OTHER_PROCESSORS))
@@ -64,7 +64,7 @@ def _decided(policy: Policy) -> list[int]:
     return [int(number) for number in firm[:KNOWN_ANSWERS]]
 
 
-def _questions(policy: Policy, numbers: list[int]) -> dict[str, npt.NDArray[np.generic]]:
+def _questions(policy: ActingPolicy, numbers: list[int]) -> dict[str, npt.NDArray[np.generic]]:
     """The observations of these numbers, ``(N, frames, ...)`` by stream key, and the noise by its input's name."""
     frames = policy.specification.frames
     rows: dict[str, npt.NDArray[np.generic]] = {}
@@ -79,7 +79,7 @@ def _questions(policy: Policy, numbers: list[int]) -> dict[str, npt.NDArray[np.g
     return rows | {key: values[numbers] for key, values in noise_rows(policy, max(numbers) + 1).items()}
 
 
-def _states(policy: Policy, numbers: list[int]) -> FloatArray | None:
+def _states(policy: ActingPolicy, numbers: list[int]) -> FloatArray | None:
     """``(N, *S)`` within 1, or within the state's limit where that is less."""
     if not policy.is_recurrent:
         return None
@@ -88,5 +88,5 @@ def _states(policy: Policy, numbers: list[int]) -> FloatArray | None:
     return states
 
 
-def _shape(policy: Policy, frame: tuple[int, ...]) -> tuple[int, ...]:
+def _shape(policy: ActingPolicy, frame: tuple[int, ...]) -> tuple[int, ...]:
     return (policy.specification.frames, *frame)

@@ -12,7 +12,7 @@ import torch
 from models.bundle.known_answer import Answers
 from models.bundle.noise import NOISE_INPUT
 from models.data import FloatArray
-from models.policies import Policy
+from models.policies.acting import ActingPolicy
 
 __all__ = ["Answer", "Arrays", "follow", "noise_rows", "random_observations", "torch_answer", "wavering"]
 
@@ -27,7 +27,7 @@ Arrays = Mapping[str, npt.NDArray[np.generic]]
 Answer = Callable[[Arrays, FloatArray | None], Answers]
 
 
-def torch_answer(policy: Policy, rows: Arrays, state: FloatArray | None) -> Answers:
+def torch_answer(policy: ActingPolicy, rows: Arrays, state: FloatArray | None) -> Answers:
     """``(N, frames, ...)`` by stream key, the noise under its input's name, and states, to N answers."""
     raw = {key: torch.from_numpy(np.ascontiguousarray(values)) for key, values in rows.items()}
     noise = raw.pop(NOISE_INPUT, None)
@@ -39,7 +39,7 @@ def torch_answer(policy: Policy, rows: Arrays, state: FloatArray | None) -> Answ
     return Answers(action.numpy(), unsafe.numpy(), following.numpy())
 
 
-def follow(answer: Answer, policy: Policy, rows: Arrays, steps: int) -> Answers:
+def follow(answer: Answer, policy: ActingPolicy, rows: Arrays, steps: int) -> Answers:
     """Answers to all rows, cut into sequences of ``steps`` ticks through each of which the state is fed back.
 
     Step by step: the answers to the first tick of every sequence come first.
@@ -60,7 +60,7 @@ def follow(answer: Answer, policy: Policy, rows: Arrays, steps: int) -> Answers:
 
 
 def wavering(
-    policy: Policy, answer: Callable[[Policy, Arrays], Answers], rows: Arrays, size: float
+    policy: ActingPolicy, answer: Callable[[ActingPolicy, Arrays], Answers], rows: Arrays, size: float
 ) -> npt.NDArray[np.bool_]:
     """Which rows a policy answers otherwise when its weights and its noise change by rounding, ``(N,)``.
 
@@ -75,7 +75,7 @@ def wavering(
     """
     expected = answer(policy, rows)
     differs = np.zeros(len(expected.action), np.bool_)
-    if not policy.head.jumps:
+    if not policy.jumps:
         return differs
     span = (policy.maximum - policy.minimum).numpy()
     random = torch.Generator().manual_seed(0)
@@ -94,7 +94,7 @@ def wavering(
     return differs
 
 
-def random_observations(policy: Policy, count: int) -> dict[str, npt.NDArray[np.generic]]:
+def random_observations(policy: ActingPolicy, count: int) -> dict[str, npt.NDArray[np.generic]]:
     """Uniform pixels, and vectors three times as wide as the dataset's; the same numbers every time."""
     random = np.random.default_rng(0)
     rows: dict[str, npt.NDArray[np.generic]] = {}
@@ -108,7 +108,7 @@ def random_observations(policy: Policy, count: int) -> dict[str, npt.NDArray[np.
     return rows
 
 
-def noise_rows(policy: Policy, count: int) -> dict[str, npt.NDArray[np.generic]]:
+def noise_rows(policy: ActingPolicy, count: int) -> dict[str, npt.NDArray[np.generic]]:
     """``(count, noise_width)`` by the input's name, the same every time; nothing of a policy that does not draw."""
     if not policy.noise_width:
         return {}

@@ -6,6 +6,7 @@ memory-mapped arrays. Stacks of past frames are not stored but gathered, exactly
 
 from models.episodes.dataset import Batch, EpisodeDataset
 from models.episodes.episode import DRIVERS, EXPERT, HALT, POLICY, Episode
+from models.episodes.joined import join_datasets
 from models.episodes.statistics import Statistics
 from models.episodes.storage import open_dataset, write_dataset
 
@@ -18,6 +19,7 @@ __all__ = [
     "Episode",
     "EpisodeDataset",
     "Statistics",
+    "join_datasets",
     "open_dataset",
     "write_dataset",
 ]

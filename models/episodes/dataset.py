@@ -60,6 +60,7 @@ class EpisodeDataset:
         driver: ``(T,)`` uint8: 0 expert, 1 policy, 2 halt.
         starts_memory: ``(T,)`` bool.
         statistics: stream key and ``action`` to mean, std, minimum and maximum.
+        weights: ``(T,)`` float32, how much each label counts, as in :class:`Episode`; ``None`` for all the same.
     """
 
     path: Path
@@ -75,6 +76,7 @@ class EpisodeDataset:
     driver: npt.NDArray[np.uint8]
     starts_memory: npt.NDArray[np.bool_]
     statistics: Mapping[str, Statistics] = field(default_factory=dict)
+    weights: FloatArray | None = None
 
     def __len__(self) -> int:
         """T."""
@@ -84,6 +86,14 @@ class EpisodeDataset:
     def episode_index(self) -> IndexArray:
         """``(T,)`` number of each tick's episode."""
         return np.repeat(np.arange(len(self.lengths), dtype=np.int64), self.lengths)
+
+    @cached_property
+    def labelled(self) -> npt.NDArray[np.bool_]:
+        """``(T,)`` whether somebody said what was to be done there."""
+        if self.weights is None:
+            return np.ones(len(self), np.bool_)
+        given: npt.NDArray[np.bool_] = self.weights > 0.0
+        return given
 
     @cached_property
     def segment_start(self) -> IndexArray:
@@ -187,14 +197,17 @@ class EpisodeDataset:
     def split(self, fraction: float, seed: int) -> tuple[IndexArray, IndexArray]:
         """Ticks to train on and ticks held out, never both of one episode: neighbours in time are near-copies.
 
+        Episodes without a single label are never held out, since nothing could be compared there.
+
         Args:
-            fraction: share of the episodes to hold out; at least one episode stays on either side.
+            fraction: share of the labelled episodes to hold out; at least one stays on either side.
             seed: which.
 
         Raises:
-            DatasetError: fewer than two episodes, or a fraction that is none.
+            DatasetError: fewer than two labelled episodes, or a fraction that is none.
         """
-        count = len(self.episode_ids)
+        candidates = np.unique(self.episode_index[self.labelled])
+        count = len(candidates)
         if count < 2 or not 0 < fraction < 1:
             raise DatasetError(
                 "this dataset cannot be split by episode",
@@ -203,7 +216,7 @@ class EpisodeDataset:
                 fix="record at least two episodes: one is held out, to see what was learned" if count < 2 else "",
             )
         held_out = min(max(1, round(count * fraction)), count - 1)
-        chosen = np.random.default_rng(seed).permutation(count)[:held_out]
+        chosen = np.random.default_rng(seed).permutation(candidates)[:held_out]
         mask = np.isin(self.episode_index, chosen)
         return np.flatnonzero(~mask).astype(np.int64), np.flatnonzero(mask).astype(np.int64)
 
@@ -220,4 +233,5 @@ class EpisodeDataset:
             driver=self.driver[rows],
             starts_memory=self.starts_memory[rows],
             meta=self.metas[number],
+            weights=None if self.weights is None else self.weights[rows],
         )

@@ -33,9 +33,11 @@ class Episode:
         driver: ``(T,)`` uint8, who drove: EXPERT, POLICY or HALT.
         starts_memory: ``(T,)`` bool, where memory starts anew; a stack of frames never reaches back beyond it.
         meta: free words about the episode, such as its outcome.
+        weights: ``(T,)`` float32, how much each tick's label counts in training; 0 where nobody gave one, so that
+            ``actions`` holds what was executed there. ``None`` where every tick counts the same.
 
     Raises:
-        DatasetError: arrays of different lengths, other types, or labels that are not finite.
+        DatasetError: arrays of different lengths, other types, labels that are not finite, or negative weights.
     """
 
     episode_id: str
@@ -46,6 +48,7 @@ class Episode:
     driver: npt.NDArray[np.uint8]
     starts_memory: npt.NDArray[np.bool_]
     meta: Mapping[str, str] = field(default_factory=dict)
+    weights: FloatArray | None = None
 
     def __post_init__(self) -> None:
         ticks = len(self.stamps_ns)
@@ -59,6 +62,8 @@ class Episode:
             ("driver", self.driver, np.uint8, 1),
             ("starts_memory", self.starts_memory, np.bool_, 1),
         ]
+        if self.weights is not None:
+            expected.append(("weights", self.weights, np.float32, 1))
         for key, array in self.observations.items():
             is_image = array.ndim == 4
             expected.append((key, array, np.uint8 if is_image else np.float32, 4 if is_image else 2))
@@ -74,6 +79,8 @@ class Episode:
         if not np.isfinite(self.actions).all():
             tick = int(np.flatnonzero(~np.isfinite(self.actions).all(axis=1))[0])
             raise self._error("a label is not finite", f"{self.actions[tick].tolist()} at tick {tick}", "finite labels")
+        if self.weights is not None and not (np.isfinite(self.weights) & (self.weights >= 0.0)).all():
+            raise self._error("a label's weight is none", f"{float(self.weights.min())}", "finite, at least 0")
         if self.driver.max() >= len(DRIVERS):
             raise self._error("an unknown driver", f"{self.driver.max()}", f"0 to {len(DRIVERS) - 1}")
         if not self.starts_memory[0]:

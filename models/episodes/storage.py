@@ -27,7 +27,7 @@ INDEX = "dataset.json"
 FORMAT = "understudy-dataset-1"
 _KEY = re.compile(r"[A-Za-z0-9][\w.-]*")
 #: Arrays besides the observations, by file name.
-_ARRAYS = ("stamps_ns", "action", "executed", "driver", "starts_memory")
+_ARRAYS = ("stamps_ns", "action", "executed", "driver", "starts_memory", "weights")
 
 
 def write_dataset(
@@ -89,6 +89,7 @@ class _Writer:
         self._files: dict[str, RowFile] = {}
         self._histograms: dict[str, Histogram] = {}
         self._episodes: list[dict[str, Any]] = []
+        self._weighted = False
 
     def write(self, episodes: Iterable[Episode]) -> None:
         try:
@@ -126,6 +127,13 @@ class _Writer:
             )
         if any(entry["id"] == episode.episode_id for entry in self._episodes):
             raise DatasetError(f"two episodes are called {episode.episode_id!r}", fix="leave one of them out")
+        weighted = episode.weights is not None
+        if self._episodes and weighted != self._weighted:
+            raise DatasetError(
+                f"episode {episode.episode_id!r}: either all episodes of a dataset have weights, or none",
+                found="weights" if weighted else "no weights",
+            )
+        self._weighted = weighted
 
     def _append(self, episode: Episode) -> None:
         arrays: dict[str, npt.NDArray[np.generic]] = {
@@ -136,6 +144,8 @@ class _Writer:
             "driver": episode.driver,
             "starts_memory": episode.starts_memory,
         }
+        if episode.weights is not None:
+            arrays["weights"] = episode.weights
         for name, rows in arrays.items():
             if name not in self._files:
                 self._files[name] = RowFile(self._folder / _file_name(name), rows.dtype, rows.shape[1:])
@@ -218,6 +228,7 @@ def open_dataset(path: Path | str, *, verify: bool = True) -> EpisodeDataset:
             driver=arrays["driver"],
             starts_memory=arrays["starts_memory"],
             statistics={key: Statistics.from_lists(lists) for key, lists in content["statistics"].items()},
+            weights=arrays.get("weights"),
         )
     except (OSError, EOFError, KeyError, TypeError, ValueError) as error:  # NumPy calls an empty file an EOFError
         raise _damaged(path, f"{type(error).__name__}: {error}") from error

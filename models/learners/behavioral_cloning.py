@@ -100,6 +100,8 @@ class BehavioralCloning:
         )
 
     def _lessons(self, policy: Policy, samples: TrainingSamples, chosen: npt.NDArray[np.bool_], size: int) -> Lessons:
+        # A recurrent policy sees unlabelled ticks, too: its memory needs whole stretches. It is not taught there.
+        chosen = chosen if policy.is_recurrent else chosen & samples.labelled
         return Lessons(policy, samples, torch.from_numpy(np.flatnonzero(chosen)), size, self.config.sequence)
 
     def _fit_safety(
@@ -167,9 +169,9 @@ def _validation_loss(exam: Lessons, seed: int) -> float:
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
         torch.manual_seed(seed)
         for lesson in exam.augmented():
-            valid = samples.valid[lesson.ticks]
-            total += float(policy.head.score(lesson.features, lesson.targets, valid).sum())
-            count += float(valid.sum()) * samples.targets.shape[2]
+            valid, weights = samples.valid[lesson.ticks], samples.weights[lesson.ticks]
+            total += float((weights * policy.head.score(lesson.features, lesson.targets, valid)).sum())
+            count += float((weights[:, None] * valid).sum()) * samples.targets.shape[2]
     return total / count
 
 

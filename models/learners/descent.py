@@ -58,7 +58,8 @@ class EagerDescent(Descent):
         policy, samples = self._lessons.policy, self._lessons.samples
         total = 0.0
         for lesson in self._lessons.shuffled(self._config.light, alpha):
-            loss = mean_loss(policy, lesson.features, lesson.targets, samples.valid[lesson.ticks])
+            valid, weights = samples.valid[lesson.ticks], samples.weights[lesson.ticks]
+            loss = mean_loss(policy, lesson.features, lesson.targets, valid, weights)
             self._optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             self._optimiser.param_groups[0]["lr"] = self._rate(self._steps)
@@ -68,13 +69,20 @@ class EagerDescent(Descent):
         return total / len(self._lessons.ticks)
 
 
-def mean_loss(policy: Policy, features: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
-    """Mean loss of one number of an action, over the chunk steps that lie inside their episode.
+def mean_loss(
+    policy: Policy, features: Tensor, targets: Tensor, valid: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """Mean loss of one number of an action, over the chunk steps that lie inside their episode and have a label.
 
     Args:
         policy: with the head whose loss it is.
         features: ``(N, width)``.
         targets: ``(N, chunk, A)`` in normalised units.
         valid: ``(N, chunk)``.
+        weights: ``(N,)``, how much each label counts; all the same when not given.
     """
-    return policy.head.loss(features, targets, valid).sum() / (valid.sum() * targets.shape[2])
+    loss = policy.head.loss(features, targets, valid)
+    if weights is None:
+        return loss.sum() / (valid.sum() * targets.shape[2])
+    count = (weights[:, None] * valid).sum() * targets.shape[2]
+    return (weights * loss).sum() / count.clamp_min(1e-9)  # a stretch may be without any label

@@ -45,7 +45,7 @@ class RecordedDescent(Descent):
     def pays(lessons: Lessons, config: BehavioralCloningConfig) -> bool:
         """Whether there are many equal and cheap steps: of vectors alone, in memory, as they were recorded."""
         policy, samples = lessons.policy, lessons.samples
-        if policy.is_recurrent or samples.is_augmented or not samples.preloaded:
+        if policy.is_recurrent or samples.is_augmented or samples.is_weighted or not samples.preloaded:
             return False
         if any(stream.is_image for stream in policy.specification.streams):
             return False

@@ -46,8 +46,11 @@ class SafetyConfig:
     unsafe_share: float = 0.2
     # Share of held-out frames that the contract's threshold flags after calibration. Far below unsafe_share: the
     # classifier must learn from many examples of relative weakness, but a good policy should not hand over every fifth
-    # frame.
-    deployed_share: float = 0.02
+    # frame. None flags as many as are unsafe, which is what decides who drives while SafeDAgger collects.
+    deployed_share: float | None = 0.02
+    # τ itself, such as that of SafeDAgger's first round: then fewer frames are unsafe the better a policy is, instead
+    # of always the same share. None puts it where `unsafe_share` says.
+    tau: float | None = None
     # Passes over all frames' features; the network is tiny and they are computed once.
     epochs: int = 30
     # Of the initial weights and the order of frames.
@@ -55,9 +58,12 @@ class SafetyConfig:
 
     def __post_init__(self) -> None:
         for name in ("unsafe_share", "deployed_share"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise TrainingError(f"{name} is no share", found=getattr(self, name), expected="between 0 and 1")
-        if self.deployed_share > self.unsafe_share:
+            share = getattr(self, name)
+            if share is not None and not 0.0 < share < 1.0:
+                raise TrainingError(f"{name} is no share", found=share, expected="between 0 and 1")
+        if self.tau is not None and not self.tau > 0.0:
+            raise TrainingError("tau is no squared error", found=self.tau, expected="> 0")
+        if self.deployed_share is not None and self.tau is None and self.deployed_share > self.unsafe_share:
             raise TrainingError(
                 "more frames would be flagged in deployment than count as unsafe",
                 found=f"deployed_share={self.deployed_share}, unsafe_share={self.unsafe_share}",
@@ -99,24 +105,27 @@ def fit_safety_classifier(
 
     Args:
         policy: already trained, on none of the held-out episodes.
-        samples: every frame, of training and held-out episodes.
+        samples: every frame, of training and held-out episodes; those without a label are left out.
         held_out: numbers of the episodes on which the policy was *not* trained.
         config: see ``SafetyConfig``.
         threshold: of the robot's gate, in [0, 1].
     """
     features, errors = _features_and_errors(policy, samples)
-    fitted, calibration = _split_held_out(samples.episodes, held_out, samples.reach)
-    is_held_out = np.isin(samples.episodes, held_out)
+    fitted, calibration = (
+        part & samples.labelled for part in _split_held_out(samples.episodes, held_out, samples.reach)
+    )
+    is_held_out = np.isin(samples.episodes, held_out) & samples.labelled
     known = errors[is_held_out & np.isfinite(errors)]
-    if not len(known):
+    if not len(known) or not calibration.any():
         raise TrainingError("the policy gives no finite action on held-out episodes", fix="train it again")
-    tau = float(np.quantile(known, 1.0 - config.unsafe_share, method="higher"))
+    tau = config.tau or float(np.quantile(known, 1.0 - config.unsafe_share, method="higher"))
     # Not "errors > tau": an error that is not a number must count as unsafe.
     unsafe = ~(errors <= tau)
     _train(policy, features[fitted], torch.from_numpy(unsafe[fitted]), config)
     with torch.inference_mode():
         weighted = policy.safety(features[calibration]).numpy()
-    flagging = float(np.quantile(weighted, 1.0 - config.deployed_share, method="higher"))
+    share = float(unsafe[calibration].mean()) if config.deployed_share is None else config.deployed_share
+    flagging = float(np.quantile(weighted, 1.0 - share, method="higher"))
     policy.safety.shift(_log_odds(threshold) - _log_odds(flagging))
     with torch.inference_mode():
         flagged = policy.safety(features[calibration]).numpy() > threshold

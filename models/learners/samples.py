@@ -37,7 +37,10 @@ class TrainingSamples:
         episodes: ``(T,)`` the number of the episode of each frame.
         reach: ticks that a stack goes back behind its newest frame.
         targets: ``(T, chunk, A)`` expert actions in normalised units; step ``i`` is that of ``i`` ticks later.
-        valid: ``(T, chunk)`` 1 where that tick still belongs to the same stretch of the same episode, else 0.
+        valid: ``(T, chunk)`` 1 where that tick still belongs to the same stretch of the same episode and has a label,
+            else 0.
+        labelled: ``(T,)`` whether somebody said what was to be done there.
+        weights: ``(T,)`` how much a tick counts; 0 for one without a label.
         begins: ``(T,)`` ticks that do not follow the one before them.
         previous: ``(T, A)`` the expert's action one tick earlier in normalised units; 0 where nothing came before.
         preloaded: whether prepared frames are kept in memory.
@@ -55,6 +58,10 @@ class TrainingSamples:
         self.reach = (memory.frames - 1) * memory.stride
         self.episodes: npt.NDArray[np.int64] = dataset.episode_index
         self.targets, self.valid = _chunks(dataset, policy)
+        self.labelled: npt.NDArray[np.bool_] = dataset.labelled
+        self.weights = torch.from_numpy(
+            np.ones(len(dataset), np.float32) if dataset.weights is None else np.array(dataset.weights)
+        )
         self.begins: npt.NDArray[np.bool_] = dataset.begins_stretch
         self.previous = _previous(self.targets[:, 0], self.begins)
         self._augmentation = augmentation
@@ -78,6 +85,12 @@ class TrainingSamples:
     def is_augmented(self) -> bool:
         """Whether examples are drawn anew each time."""
         return self._augmentation is not None
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether some labels count more than others; one that is missing counts as none."""
+        given = self.weights[torch.from_numpy(self.labelled)]
+        return bool((given != given[:1]).any())
 
     def inputs(self, indices: Tensor) -> dict[str, Tensor]:
         """Prepared stacks of the frames ``indices (N,)``: stream key to ``(N, frames, C, ...)``."""
@@ -131,7 +144,7 @@ def in_batches(indices: Tensor, size: int) -> Iterator[Tensor]:
 def _chunks(dataset: EpisodeDataset, policy: Policy) -> tuple[Tensor, Tensor]:
     later, valid = dataset.later_index(policy.specification.config.chunk)
     targets: Tensor = policy.action_normalizer(torch.from_numpy(np.array(dataset.actions)[later]))
-    return targets, torch.from_numpy(valid.astype(np.float32))
+    return targets, torch.from_numpy((valid & dataset.labelled[later]).astype(np.float32))
 
 
 def _previous(actions: Tensor, begins: npt.NDArray[np.bool_]) -> Tensor:

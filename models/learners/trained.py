@@ -62,7 +62,9 @@ class TrainedPolicy:
     @property
     def policy(self) -> Policy:
         """The network, with the weights of the best epoch."""
-        return self.checkpoint.policy
+        policy = self.checkpoint.policy
+        assert isinstance(policy, Policy), "one network was trained"
+        return policy
 
     def save(self, directory: Path | str) -> None:
         """Write the checkpoint, ``learning_curve.json`` and ``training_report.json``."""

@@ -18,6 +18,8 @@ from safetensors.torch import save_file as save_tensors
 
 from models.contract import Contract, parse_contract
 from models.errors import TrainingError
+from models.policies.acting import ActingPolicy
+from models.policies.mixture import MixturePolicy
 from models.policies.policy import Policy, Scaling
 from models.policies.specification import PolicySpecification
 
@@ -35,7 +37,7 @@ class Checkpoint:
     """All that an export needs, so that it needs no dataset.
 
     Attributes:
-        policy: the network with its weights.
+        policy: the network with its weights, or a mixture of such.
         contract: the robot contract it was trained for.
         learner: name and options of what trained it, JSON-able.
         dataset_hash: of the dataset.
@@ -43,7 +45,7 @@ class Checkpoint:
         probe: stream key to ``(N, frames, ...)`` observations from the dataset, on which an export is compared.
     """
 
-    policy: Policy
+    policy: ActingPolicy
     contract: Contract
     learner: Mapping[str, Any]
     dataset_hash: str
@@ -60,7 +62,7 @@ class Checkpoint:
         description = {
             "format_version": FORMAT_VERSION,
             "sha256": {name: _sha256(directory / name) for name in HASHED},
-            "policy": self.policy.specification.to_dict(),
+            "policy": _describe(self.policy),
             "contract": self.contract.text,
             "learner": dict(self.learner),
             "dataset_hash": self.dataset_hash,
@@ -77,8 +79,7 @@ class Checkpoint:
             if description["format_version"] != FORMAT_VERSION:
                 raise ValueError(f"format version {description['format_version']}, not {FORMAT_VERSION}")
             _check_files(directory, description)
-            specification = PolicySpecification.from_dict(description["policy"])
-            policy = Policy(specification, Scaling.identity(specification))
+            policy = _rebuild(description["policy"])
             policy.load_state_dict(load_tensors(directory / WEIGHTS))
             policy.eval()
             return cls(
@@ -96,6 +97,26 @@ class Checkpoint:
                 expected=f"{DESCRIPTION}, {WEIGHTS} and {PROBE} as a learner writes them",
                 fix="train again with `understudy train`",
             ) from error
+
+
+def _describe(policy: ActingPolicy) -> dict[str, Any]:
+    if isinstance(policy, MixturePolicy):
+        members = [member.specification.to_dict() for member in policy.policies]
+        return {"mixture": {"weights": list(policy.weights), "members": members}}
+    return policy.specification.to_dict()
+
+
+def _rebuild(description: Mapping[str, Any]) -> ActingPolicy:
+    """The networks, with numbers that are about to be loaded."""
+    if "mixture" in description:
+        mixture = description["mixture"]
+        return MixturePolicy([_rebuild_one(member) for member in mixture["members"]], mixture["weights"])
+    return _rebuild_one(description)
+
+
+def _rebuild_one(description: Mapping[str, Any]) -> Policy:
+    specification = PolicySpecification.from_dict(description)
+    return Policy(specification, Scaling.identity(specification))
 
 
 def _check_files(directory: Path, description: Mapping[str, Any]) -> None:

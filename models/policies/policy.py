@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import TrainingError
+from models.policies.acting import ActingPolicy
 from models.policies.encoder import Encoder
 from models.policies.normalization import Normalizer
 from models.policies.parts import build_encoder, build_memory
@@ -53,7 +54,7 @@ class Scaling:
         return cls(zeros, ones, zeros["action"], ones["action"])
 
 
-class Policy(nn.Module):
+class Policy(ActingPolicy):
     """Raw observations in; actions in SI units within limits, and the probability of being unsafe, out.
 
     The steps are separate methods because a learner enters half-way: it runs ``prepare`` once per frame of the dataset
@@ -66,12 +67,9 @@ class Policy(nn.Module):
         scaling: normalisation and limits.
     """
 
-    minimum: Tensor
-    maximum: Tensor
-
     def __init__(self, specification: PolicySpecification, scaling: Scaling) -> None:
         super().__init__()
-        self.specification = specification
+        self._specification = specification
         config, dims = specification.config, len(specification.action_names)
         self.memory = build_memory(config, specification.frames, dims)
         # Module names must not contain dots, stream keys do: encoders are numbered in the order of the streams.
@@ -90,9 +88,14 @@ class Policy(nn.Module):
         self.register_buffer("maximum", torch.from_numpy(np.array(scaling.maximum, np.float32)))
 
     @property
-    def is_recurrent(self) -> bool:
-        """Whether it keeps a state from tick to tick."""
-        return self.specification.config.is_recurrent
+    def specification(self) -> PolicySpecification:
+        """Inputs, memory, action dimensions and options."""
+        return self._specification
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the head chooses between alternatives."""
+        return self.head.jumps
 
     @property
     def state_shape(self) -> tuple[int, ...]:

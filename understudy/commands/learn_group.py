@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from understudy.commands import learn_rewards
+from understudy.commands import learn_interactive, learn_rewards
 
 __all__ = ["app"]
 
@@ -16,4 +16,5 @@ def _group() -> None:
     """Learn a policy, or a reward, in a simulated world, in this process."""
 
 
+learn_interactive.add_to(app)
 learn_rewards.add_to(app)

@@ -1,0 +1,97 @@
+"""Pictures of the interactive experiments, as PNG beside the results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.harness import RESULTS, bootstrap_interval
+from understudy.report.style import PALETTE
+
+__all__ = ["Curve", "draw_costs", "draw_rounds", "new_axes", "save"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One side of a comparison.
+
+    Attributes:
+        label: for people.
+        role: of its colour, in ``understudy.report.style.PALETTE``.
+        values: ``(seeds, points)``.
+        slopes: one a seed, where they mean something.
+        dashed: for a control, which may lie on another curve.
+    """
+
+    label: str
+    role: str
+    values: Array
+    slopes: Sequence[float] = ()
+    dashed: bool = False
+
+
+def new_axes(columns: int, size: tuple[float, float], **options: Any) -> tuple[Any, Any]:
+    """A figure with a row of axes."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, columns, figsize=size, squeeze=False, constrained_layout=True, **options)
+    for axis in axes[0]:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(color=_colour("grid"))
+    return figure, axes[0]
+
+
+def save(figure: Any, name: str) -> None:
+    """Write ``bench/results/NAME.png``."""
+    from matplotlib import pyplot
+
+    RESULTS.mkdir(exist_ok=True)
+    figure.savefig(RESULTS / f"{name}.png", dpi=100)
+    pyplot.close(figure)
+
+
+def draw_costs(
+    name: str, horizons: Sequence[int], curves: Sequence[Curve], theory: Mapping[str, Array], label: str
+) -> None:
+    """Total cost against horizon on logarithmic axes: one line a seed, the mean, the slope; dotted: theory."""
+    figure, (axis,) = new_axes(1, (7.2, 4.6))
+    for words, values in theory.items():
+        axis.plot(horizons, values, color=_colour("faint"), linestyle=":", linewidth=2)
+        axis.annotate(words, (horizons[0], values[0]), xytext=(4, -14), textcoords="offset points", fontsize=8)
+    for curve in curves:
+        colour = _colour(curve.role)
+        if not curve.dashed:
+            axis.plot(horizons, curve.values.T, color=colour, alpha=0.25, linewidth=1)
+        slope = bootstrap_interval(curve.slopes)
+        words = f"{curve.label}: slope {slope.value:.2f} (95 %: {slope.low:.2f} to {slope.high:.2f})"
+        style = {"linestyle": (0, (2, 2)), "zorder": 4} if curve.dashed else {"marker": "o"}
+        axis.plot(horizons, curve.values.mean(axis=0), color=colour, linewidth=2, label=words, **style)
+    axis.set(xscale="log", yscale="log", xlabel="horizon T (steps)", ylabel=label)
+    axis.set_xticks(horizons, [str(horizon) for horizon in horizons])
+    axis.minorticks_off()
+    axis.legend(frameon=False, fontsize=9)
+    save(figure, name)
+
+
+def draw_rounds(axis: Any, curves: Sequence[Curve], label: str, rounds: Sequence[int]) -> None:
+    """Means over seeds against rounds, with their intervals shaded."""
+    for curve in curves:
+        bounds = [bootstrap_interval(column) for column in curve.values.T]
+        colour = _colour(curve.role)
+        axis.fill_between(rounds, [b.low for b in bounds], [b.high for b in bounds], color=colour, alpha=0.15)
+        axis.plot(rounds, [b.value for b in bounds], color=colour, marker="o", markersize=3, label=curve.label)
+    axis.set(xlabel="round", ylabel=label)
+
+
+def _colour(role: str) -> str:
+    """The light variant: a PNG has no dark mode."""
+    return PALETTE[role][0]

@@ -1,0 +1,143 @@
+"""SafeDAgger against DAgger (Zhang & Cho 2017): who asks less for the same driving, and falls less while learning.
+
+A small network on the kart's course, so that the classifier reads the policy's own features. Equal rounds, equal frames
+a round, equal starts; after every round the policy drives laps alone. Counted are the expert's answers, by driving or
+by being asked, the falls while the data were collected, and how often the driver changed.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.harness import Bench, bootstrap_interval
+from bench.interactive.course import open_course
+from bench.interactive.pictures import Curve, draw_rounds, new_axes, save
+from models.interactive import Learning, Plan, RoundRecord, RoundStore, Rule, learn
+from models.interactive.rules import Dagger, SafeDagger
+
+__all__ = ["safe"]
+
+SIDES: Mapping[str, Rule] = {"dagger": Dagger(), "safedagger": SafeDagger()}
+LABELS = {"dagger": ("DAgger", "policy"), "safedagger": ("SafeDAgger", "good")}
+Table = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is learned and measured.
+
+    Attributes:
+        rounds: of driving and training.
+        ticks: of each.
+        epochs: of each training.
+        laps: that every policy drives alone.
+    """
+
+    rounds: int = 6
+    ticks: int = 1000
+    epochs: int = 10
+    laps: int = 2
+
+
+QUICK = Size(rounds=3, ticks=400, epochs=4, laps=1)
+
+
+def safe(bench: Bench, quick: bool) -> dict[str, object]:
+    """Learn, count, compare, draw."""
+    size = QUICK if quick else Size()
+    learned: dict[str, list[Learning]] = {name: [] for name in SIDES}
+    for seed in bench.seeds[:1] if quick else bench.seeds:
+        for name in SIDES:
+            learned[name].append(_learn(name, seed, size))
+            found = _numbers(learned[name][-1:])
+            shown = {key: [round(float(one), 2) for one in values[0]] for key, values in found.items()}
+            print(f"safe, seed {seed}, {name}: {shown}", file=sys.stderr, flush=True)
+    tables = {name: _numbers(runs) for name, runs in learned.items()}
+    if not quick:
+        _hold(bench, tables)
+    _draw(tables)
+    return {
+        "size": asdict(size),
+        "by_round": {name: {key: values.tolist() for key, values in table.items()} for name, table in tables.items()},
+        "classifier": [[record.report["safety"] for record in run.records] for run in learned["safedagger"]],
+        "saved": asdict(bootstrap_interval(_asked(tables, "safedagger") / _asked(tables, "dagger"))),
+    }
+
+
+def _learn(name: str, seed: int, size: Size) -> Learning:
+    from models.learners import BehavioralCloningConfig, SafetyConfig
+    from models.learners.interactive import CloningLearner
+    from models.policies import PolicyConfig
+
+    config = BehavioralCloningConfig(
+        policy=PolicyConfig(crop_top=0.3, pool=1, image_channels=(8, 16), features=32, safety_features=16),
+        epochs=size.epochs,
+        safety=SafetyConfig(deployed_share=None, seed=seed),
+        light=0.0,
+        seed=seed,
+    )
+    plan = Plan(size.rounds, size.ticks, validation=size.laps, seed=seed, episodes=5)
+    with open_course(seed) as (collector, _), tempfile.TemporaryDirectory() as folder:
+        return learn(SIDES[name], collector, CloningLearner(config), RoundStore(Path(folder), {}), plan)
+
+
+def _numbers(runs: list[Learning]) -> dict[str, Table]:
+    """``(seeds, rounds)`` by what is counted."""
+    rows = [[_of(record) for record in run.records] for run in runs]
+    return {key: np.array([[one[key] for one in row] for row in rows], np.float64) for key in rows[0][0]}
+
+
+def _of(record: RoundRecord) -> dict[str, float]:
+    alone, tally = record.validation, record.collected
+    return {
+        "falls_a_lap": alone["falls"] / max(alone["laps"], 0.1),
+        "asked": float(tally.queries),
+        "expert_drove": float(tally.expert_ticks),
+        "switches": float(tally.switches),
+        "falls_while_learning": tally.outcome["falls"],
+        "damage_m": tally.outcome["damage"],
+    }
+
+
+def _asked(tables: Mapping[str, Mapping[str, Table]], name: str) -> Table:
+    """Answers of the expert after the first round, which is the same demonstration for both; ``(seeds,)``."""
+    total: Table = tables[name]["asked"][:, 1:].sum(axis=1)
+    return total
+
+
+def _hold(bench: Bench, tables: Mapping[str, Mapping[str, Table]]) -> None:
+    ratio = bootstrap_interval(_asked(tables, "safedagger") / _asked(tables, "dagger"))
+    bench.goal("safe: answers after the demonstration, share of DAgger's, upper bound", ratio.high, "<=", 0.5)
+    total = tables["safedagger"]["asked"].sum() / tables["dagger"]["asked"].sum()
+    bench.goal("safe: answers, demonstration included, share of DAgger's", float(total), "<=", 0.5)
+    last = {name: table["falls_a_lap"][:, -3:].mean(axis=1) for name, table in tables.items()}
+    worse = bootstrap_interval(last["safedagger"] - last["dagger"])
+    bench.goal("safe: falls a lap more than DAgger's, last three rounds, upper bound", worse.high, "<=", 0.25)
+    during = {name: table["falls_while_learning"][:, 1:].sum(axis=1) for name, table in tables.items()}
+    saved = bootstrap_interval(during["dagger"] - during["safedagger"])
+    bench.goal("safe: falls while learning, fewer than DAgger's, lower bound", saved.low, ">=", 0.0)
+
+
+def _draw(tables: Mapping[str, Mapping[str, Table]]) -> None:
+    figure, axes = new_axes(3, (12.0, 3.8))
+    rounds = range(1, next(iter(tables.values()))["asked"].shape[1] + 1)
+    for axis, key, label, adds in (
+        (axes[0], "falls_a_lap", "falls a lap, policy alone", False),
+        (axes[1], "asked", "answers of the expert so far", True),
+        (axes[2], "falls_while_learning", "falls while learning so far", True),
+    ):
+        curves = [
+            Curve(*LABELS[name], np.cumsum(table[key], axis=1) if adds else table[key])
+            for name, table in tables.items()
+        ]
+        draw_rounds(axis, curves, label, list(rounds))
+        axis.set_ylim(bottom=0)
+    axes[0].legend(frameon=False)
+    save(figure, "interactive.safe")

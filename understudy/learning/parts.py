@@ -1,0 +1,38 @@
+"""The simulated robots that can be learned on in process, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+
+from models.contract import Contract
+from models.errors import TrainingError
+from models.interactive import Collector, InProcess
+from understudy.learning.settings import LearnSettings
+
+__all__ = ["COLLECTORS", "open_collector"]
+
+
+@contextmanager
+def _driving(settings: LearnSettings, contract: Contract) -> Iterator[Collector]:
+    """The car, its expert, a stand-in for the person beside it, and what actions cost."""
+    from sim.driving.in_process import DrivingCosts, DrivingDriver, DrivingTask, InProcessDriving, Overseer
+
+    with InProcessDriving(DrivingTask(settings.places), contract) as world:
+        driver = DrivingDriver(world)
+        yield InProcess(world, driver, Overseer(), DrivingCosts(world, driver))
+
+
+COLLECTORS: Mapping[str, Callable[[LearnSettings, Contract], AbstractContextManager[Collector]]] = {
+    "driving": _driving,
+}
+
+
+def open_collector(settings: LearnSettings, contract: Contract) -> AbstractContextManager[Collector]:
+    """Whoever drives the rounds; raises ``TrainingError`` for a robot that cannot be learned on in process yet."""
+    if settings.robot not in COLLECTORS:
+        raise TrainingError(
+            f"interactive learning of the robot {settings.robot!r} is not there yet",
+            expected="one of " + ", ".join(COLLECTORS),
+        )
+    return COLLECTORS[settings.robot](settings, contract)

@@ -1,0 +1,73 @@
+"""The page of an interactive learning: what the rounds cost and brought, who drove them, and where they led."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.errors import UnderstudyError
+from models.interactive import Learning, Measure, RoundRecord
+
+__all__ = ["InteractiveInputs", "rate", "write_interactive_report"]
+
+
+@dataclass(frozen=True)
+class InteractiveInputs:
+    """What the page shows.
+
+    Attributes:
+        settings: of the learning, by name.
+        source: where its algorithm was published.
+        learned: the result and its rounds.
+        measure: what deviations are.
+        bundle: path of the exported policy.
+        command: what makes the page again.
+    """
+
+    settings: Mapping[str, object]
+    source: str
+    learned: Learning
+    measure: Measure
+    bundle: str
+    command: str
+
+
+def rate(outcome: Mapping[str, float]) -> float:
+    """Falls a lap; a drive that came nowhere counts as a tenth of a lap, so that it has a rate. NaN without drives."""
+    if "falls" not in outcome:
+        return float("nan")
+    return outcome["falls"] / max(outcome.get("laps", 0.0), 0.1)
+
+
+def write_interactive_report(path: Path, inputs: InteractiveInputs) -> Path:
+    """Write the page, replacing one that is there; raises ``UnderstudyError`` as ``write_report`` does."""
+    from understudy.report import write_page
+
+    try:
+        from understudy.report.interactive_page import render_interactive_page
+    except ModuleNotFoundError as error:
+        raise UnderstudyError(
+            "the report cannot be drawn here",
+            found=f"no module {error.name!r}",
+            expected="matplotlib and Pillow",
+            fix="pip install 'understudy[train]'",
+        ) from error
+    return write_page(path, render_interactive_page(inputs))
+
+
+def of_policy(rounds: Sequence[RoundRecord]) -> list[float]:
+    """Falls a lap of each round's policy alone."""
+    return [rate(record.validation) for record in rounds]
+
+
+def of_round(rounds: Sequence[RoundRecord]) -> list[float]:
+    """Falls a lap while each round's data were collected."""
+    return [rate(record.collected.outcome) for record in rounds]
+
+
+def share(part: float, whole: float) -> float:
+    """Of a whole; NaN of nothing."""
+    return part / whole if whole else float(np.nan)
