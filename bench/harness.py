@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -126,6 +126,22 @@ def _commit() -> str:
     return answer.stdout.strip() or "unknown"
 
 
+def _beside_others(document: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
+    """A run of some experiments with what an earlier document says of others; each says how it was run."""
+    goals = list(document["goals"])
+    results = {name: {**found, "run": _run_of(document)} for name, found in document["results"].items()}
+    for name in earlier["results"].keys() - results.keys():
+        # What was kept before says itself how it was run.
+        results[name] = {"run": _run_of(earlier), **earlier["results"][name]}
+        goals += [goal for goal in earlier["goals"] if goal["name"].startswith(f"{name}:")]
+    missed = [goal["name"] for goal in goals if not goal["met"]]
+    return {**document, "goals": goals, "missed": missed, "results": dict(sorted(results.items()))}
+
+
+def _run_of(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: document[key] for key in ("commit", "seeds", "elapsed_s", "machine", "versions")}
+
+
 class Bench:
     """One run of one bench.
 
@@ -165,10 +181,16 @@ class Bench:
         print(f"{mark} {name}: {value:.4g} {unit} (goal {comparison} {limit:g})", file=sys.stderr)
         return goal
 
-    def finish(self, results: dict[str, object]) -> NoReturn:
-        """Writes and prints everything, then exits: 0 when every goal is met, 1 otherwise."""
+    def finish(self, results: dict[str, object], *, in_parts: bool = False) -> NoReturn:
+        """Writes and prints everything, then exits: 0 when every goal is met, 1 otherwise.
+
+        Args:
+            results: by name.
+            in_parts: each is an experiment that can be run by itself, and its goals' names begin with its own and a
+                colon: the file keeps what earlier runs found of the others.
+        """
         missed = [goal.name for goal in self.goals if not goal.met]
-        document = {
+        document: dict[str, Any] = {
             "bench": self.name,
             "quick": self.quick,
             "commit": _commit(),
@@ -182,6 +204,9 @@ class Bench:
         }
         RESULTS.mkdir(exist_ok=True)
         path = RESULTS / (f"{self.name}.quick.json" if self.quick else f"{self.name}.json")
+        if in_parts:
+            earlier = json.loads(path.read_text()) if path.is_file() else {"results": {}, "goals": []}
+            document = _beside_others(document, earlier)
         path.write_text(json.dumps(document, indent=2) + "\n")
         print(json.dumps({"bench": self.name, "missed": missed, "results": results}))
         sys.exit(1 if missed else 0)

@@ -28,7 +28,7 @@ def main() -> None:
     """Run the experiments, report."""
     bench = Bench("policies", "What policies learn on the simulators, with controls.", _options)
     chosen = [bench.options.only] if bench.options.only else sorted(EXPERIMENTS)
-    bench.finish({name: EXPERIMENTS[name](bench, bench.quick) for name in chosen})
+    bench.finish({name: EXPERIMENTS[name](bench, bench.quick) for name in chosen}, in_parts=True)
 
 
 if __name__ == "__main__":
