@@ -109,13 +109,16 @@ def _missing_params_file(args: Sequence[str]) -> str:
     return next((file for file in files if not os.path.isfile(file)), "")
 
 
-def run_node(factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, name: str) -> int:
+def run_node(
+    factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, name: str, *, shared_memory: bool = True
+) -> int:
     """Run one node until it is told to stop; the body of every ``main``.
 
     Args:
         factory: makes the node, once rclpy is up.
         args: command line after the program's name, with ``--ros-args ...``; ``None`` takes ``sys.argv``.
         name: what the messages on stderr are prefixed with.
+        shared_memory: whether the node moves images; see :mod:`il_nodes.ros.middleware`.
 
     Returns:
         0 after ``--help`` among ``args``, which prints what the node declares and runs nothing; 0 after SIGINT,
@@ -126,7 +129,7 @@ def run_node(factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, 
     asked = is_asked_for(given)
     if asked:
         leave_the_graph_alone()
-    prepare_environment()
+    prepare_environment(shared_memory=shared_memory)
     missing = _missing_params_file(given)
     if missing:
         print(f"{name}: there is no parameter file {missing}", file=sys.stderr, flush=True)
