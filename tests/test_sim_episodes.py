@@ -31,6 +31,15 @@ def test_one_track_twice_is_two_starts() -> None:
     assert episodes.next() is None
 
 
+def test_an_endless_plan_begins_again_elsewhere() -> None:
+    """Would catch a robot that stops while a policy trains, and one that repeats the same starts."""
+    episodes = EpisodePlan("live", "track", [7, 8], seed=2, max_episode_s=5.0, ends_by_itself=True, endless=True)
+    found = [episode for episode in (episodes.next() for _ in range(5)) if episode is not None]
+    assert [episode.drawn_seed for episode in found] == [7, 8, 7, 8, 7]
+    assert len({episode.episode_id for episode in found}) == 5
+    assert len({episode.world_seed for episode in found}) == 5
+
+
 def test_a_reset_repeats_the_episode_under_another_name() -> None:
     """Would catch a reset that overwrites a recording or skips an episode."""
     episodes = plan()

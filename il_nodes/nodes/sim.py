@@ -80,6 +80,7 @@ class SimNode(UnderstudyNode):
     def introduction(self) -> str:
         """Which robot, how many episodes, how fast, and for whom they wait."""
         episodes = f"{len(self._plan)} episode{'s' if len(self._plan) != 1 else ''}"
+        episodes += ", again and again" if self._plan.endless else ""
         paced = f"{self._factor:g} times real time" if self._factor else "as fast as it goes"
         awaited = ", ".join(name for name in self._wait_for if name)
         return (
@@ -112,6 +113,7 @@ class SimNode(UnderstudyNode):
             seed=say("seed", 0, "of starts, colours and disturbances", minimum=0),
             max_episode_s=say("max_episode_s", 120.0, "longest episode, simulated seconds; 0: no limit", minimum=0.0),
             ends_by_itself=robot.ends_by_itself,
+            endless=say("endless", False, f"behind the last {robot.noun} the first one comes again"),
         )
         step_timeout_s = say("lock_step_timeout_s", 10.0, "wall seconds that a tick may take", minimum=0.1)
         answer = " or ".join(channel.topic for channel in robot.channels)

@@ -43,6 +43,10 @@ class EpisodePlan:
         seed: of everything else that is random.
         max_episode_s: an episode ends after that much simulated time; 0 for no limit.
         ends_by_itself: whether an episode without that limit ends too.
+        endless: behind the last seed the first one comes again, with another start.
+
+    Attributes:
+        endless: as given.
 
     Raises:
         SimulationError: no seed, a negative one, or episodes that never end.
@@ -57,6 +61,7 @@ class EpisodePlan:
         seed: int,
         max_episode_s: float,
         ends_by_itself: bool,
+        endless: bool = False,
     ) -> None:
         if not drawn_seeds or min(drawn_seeds) < 0:
             raise SimulationError(
@@ -71,6 +76,7 @@ class EpisodePlan:
         self._drawn_seeds = tuple(drawn_seeds)
         self._seed = seed
         self._max_episode_s = max_episode_s
+        self.endless = endless
         self._index = -1
         self._attempt = 0
         self._current: Episode | None = None
@@ -95,10 +101,10 @@ class EpisodePlan:
         return self._make()
 
     def _make(self) -> Episode | None:
-        if self._index >= len(self._drawn_seeds):
+        if self._index >= len(self._drawn_seeds) and not self.endless:
             self._current = None
             return None
-        drawn_seed = self._drawn_seeds[self._index]
+        drawn_seed = self._drawn_seeds[self._index % len(self._drawn_seeds)]
         again = f"-again-{self._attempt}" if self._attempt else ""
         self._current = Episode(
             episode_name(self._prefix, self._index, self._noun, drawn_seed) + again,

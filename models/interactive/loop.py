@@ -120,7 +120,7 @@ def learn(
             collected=tally,
             learned_from=int(dataset.labelled.sum()),
             validation=validation,
-            score=-validation["cost"] / validation["ticks"] if validation else None,
+            score=_score(validation),
             report=learned.report,
             noise=None if noise is None else tuple(tuple(row) for row in noise.covariance.tolist()),
             seconds=clock.laps,
@@ -158,6 +158,11 @@ def _validate(collector: Collector, actor: Actor, plan: Plan, notice: Notice) ->
         return {}
     seeds = [episode_seed(plan.seed, VALIDATION, index) for index in range(plan.validation)]
     return collector.score(actor, seeds, notice)
+
+
+def _score(validation: Mapping[str, float]) -> float | None:
+    """Minus the cost of a try where the world counts tries, which last differently; of a tick where it does not."""
+    return -validation["cost"] / (validation.get("tries") or validation["ticks"]) if validation else None
 
 
 def _noise(store: RoundStore, collector: Collector, number: int) -> NoiseFile | None:

@@ -113,7 +113,11 @@ class Environment(Protocol):
         """Act for one period; whether the episode is over."""
 
     def outcome(self) -> Mapping[str, float]:
-        """What has happened in this episode so far: numbers that may be added up over episodes, ``cost`` among them."""
+        """What has happened in this episode so far: numbers that may be added up over episodes, ``cost`` among them.
+
+        Where an episode is one try, ``tries`` counts those that are over; policies are then compared by the cost of a
+        try, and not by that of a tick.
+        """
 
 
 class Expert(Protocol):

@@ -119,7 +119,8 @@ class RoundRecord:
         collected: its drives.
         learned_from: ticks that the policy was trained on, of this and earlier rounds.
         validation: outcomes and ``ticks`` of the policy's drives alone, added up; empty where none were made.
-        score: minus the cost of a tick in them; the higher the better. ``None`` where none were made.
+        score: minus the cost of a tick in them, or of a try where the world counts ``tries``; the higher the better.
+            ``None`` where none were made.
         report: what the learner said.
         noise: ``(A, A)`` covariance that disturbed this round, in SI units squared; ``None`` for none.
         seconds: wall time of driving, training and validation.

@@ -23,7 +23,7 @@ from sim.grasping.state import ACTION_NAMES, GraspingState
 from sim.grasping.world import CONTROL_HZ, GraspingConfig, GraspingWorld
 from sim.image_spaces import image_key, image_spaces
 
-__all__ = ["GraspingEnvironment", "state_vector"]
+__all__ = ["STATE_KEY", "GraspingEnvironment", "state_vector"]
 
 ObservationDict = dict[str, npt.NDArray[Any]]
 

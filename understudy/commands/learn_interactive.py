@@ -6,19 +6,26 @@ import shlex
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from understudy.commands.options import (
     DEFAULT_WORKSPACE,
     ContractOption,
+    DeviceOption,
+    DomainOption,
     Robot,
     RobotOption,
     WorkspaceOption,
+    refuse_given,
     require_seeds,
 )
 from understudy.console import Console, counted
+from understudy.environment.domains import require_free_domain
+
+if TYPE_CHECKING:
+    from understudy.learning.live import LiveOptions
 
 __all__ = ["add_to"]
 
@@ -30,25 +37,52 @@ class Per(StrEnum):
     EPISODE = "episode"
 
 
-#: Of a round, at least: a fifth of them is held out, and drives of a few seconds each see more of the tracks.
-EPISODES = 5
+class LiveExpert(StrEnum):
+    """Who a live learning imitates."""
+
+    SCRIPTED = "scripted"
+    HUMAN = "human"
+
+
+#: Of a round, at least: a fifth of them is held out, and drives of a few seconds each see more of the tracks. A try of
+#: the arm takes up to half a minute, and is not to be broken off.
+EPISODES = {Robot.DRIVING: 5, Robot.GRASPING: 2}
 
 RoundsOption = Annotated[int, typer.Option("--rounds", min=1, help="How often is driven and trained.")]
-TicksOption = Annotated[int, typer.Option("--ticks", min=1, help="Ticks of a round; the car has 20 a second.")]
+TicksOption = Annotated[int, typer.Option("--ticks", min=1, help="Ticks of a round; both robots have 20 a second.")]
 TracksOption = Annotated[
-    str, typer.Option("--tracks", callback=require_seeds, help="Tracks that are driven: numbers and ranges.")
+    str,
+    typer.Option(
+        "--tracks", "--scenes", callback=require_seeds, help="Tracks, or scenes of the arm: numbers and ranges."
+    ),
 ]
 ValidationOption = Annotated[
     int,
     typer.Option(
-        "--validation", min=0, help="Laps that every new policy drives alone; the best one is the result. 0: the last."
+        "--validation",
+        min=0,
+        help="Laps, or tries, of every new policy alone; the best one is the result. 0: the last.",
     ),
 ]
 EpochsOption = Annotated[int, typer.Option("--epochs", min=1, help="How often each training goes through all frames.")]
-ChunkOption = Annotated[int, typer.Option("--chunk", min=1, help="Actions proposed at once.")]
+ChunkOption = Annotated[
+    int | None,
+    typer.Option(
+        "--chunk", min=1, help="Actions proposed at once.", show_default="1; with --live 4, which bridge late answers"
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Same seed, machine and threads: same policy.")]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="Processor cores to use.")]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Begin anew instead of going on with what is there.")]
+LiveOption = Annotated[
+    bool,
+    typer.Option(
+        "--live", help="Over ROS 2: the robot drives on in real time while policies train, and each is swapped in."
+    ),
+]
+LiveExpertOption = Annotated[
+    LiveExpert, typer.Option("--expert", help="With --live, who labels and takes over: a program, or you (human).")
+]
 
 TRACKS = "1-12"
 
@@ -73,11 +107,15 @@ def bc(
     tracks: TracksOption = TRACKS,
     validation: ValidationOption = 3,
     epochs: EpochsOption = 15,
-    chunk: ChunkOption = 1,
+    chunk: ChunkOption = None,
     seed: SeedOption = 0,
     threads: ThreadsOption = 1,
     contract: ContractOption = None,
     fresh: FreshOption = False,
+    live: LiveOption = False,
+    expert: LiveExpertOption = LiveExpert.SCRIPTED,
+    teleop_device: DeviceOption = None,
+    domain: DomainOption = None,
 ) -> int:
     """Behavioural cloning: the expert drives every round, and nobody is asked about anything else.
 
@@ -102,11 +140,15 @@ def dagger(
     tracks: TracksOption = TRACKS,
     validation: ValidationOption = 3,
     epochs: EpochsOption = 15,
-    chunk: ChunkOption = 1,
+    chunk: ChunkOption = None,
     seed: SeedOption = 0,
     threads: ThreadsOption = 1,
     contract: ContractOption = None,
     fresh: FreshOption = False,
+    live: LiveOption = False,
+    expert: LiveExpertOption = LiveExpert.SCRIPTED,
+    teleop_device: DeviceOption = None,
+    domain: DomainOption = None,
 ) -> int:
     """DAgger (Ross, Gordon & Bagnell 2011): the learner drives, the expert labels every state that it gets into.
 
@@ -126,7 +168,7 @@ def smile(
     tracks: TracksOption = TRACKS,
     validation: ValidationOption = 3,
     epochs: EpochsOption = 15,
-    chunk: ChunkOption = 1,
+    chunk: ChunkOption = None,
     seed: SeedOption = 0,
     threads: ThreadsOption = 1,
     contract: ContractOption = None,
@@ -150,7 +192,7 @@ def searn(
     tracks: TracksOption = TRACKS,
     validation: ValidationOption = 3,
     epochs: EpochsOption = 15,
-    chunk: ChunkOption = 1,
+    chunk: ChunkOption = None,
     seed: SeedOption = 0,
     threads: ThreadsOption = 1,
     contract: ContractOption = None,
@@ -185,11 +227,15 @@ def safedagger(
     tracks: TracksOption = TRACKS,
     validation: ValidationOption = 3,
     epochs: EpochsOption = 15,
-    chunk: ChunkOption = 1,
+    chunk: ChunkOption = None,
     seed: SeedOption = 0,
     threads: ThreadsOption = 1,
     contract: ContractOption = None,
     fresh: FreshOption = False,
+    live: LiveOption = False,
+    expert: LiveExpertOption = LiveExpert.SCRIPTED,
+    teleop_device: DeviceOption = None,
+    domain: DomainOption = None,
 ) -> int:
     """SafeDAgger (Zhang & Cho 2017): the policy drives where its classifier says safe, the expert where not.
 
@@ -224,7 +270,7 @@ def dart(
     tracks: TracksOption = TRACKS,
     validation: ValidationOption = 3,
     epochs: EpochsOption = 15,
-    chunk: ChunkOption = 1,
+    chunk: ChunkOption = None,
     seed: SeedOption = 0,
     threads: ThreadsOption = 1,
     contract: ContractOption = None,
@@ -247,15 +293,19 @@ def human_gated(
     tracks: TracksOption = TRACKS,
     validation: ValidationOption = 3,
     epochs: EpochsOption = 15,
-    chunk: ChunkOption = 1,
+    chunk: ChunkOption = None,
     seed: SeedOption = 0,
     threads: ThreadsOption = 1,
     contract: ContractOption = None,
     fresh: FreshOption = False,
+    live: LiveOption = False,
+    expert: LiveExpertOption = LiveExpert.SCRIPTED,
+    teleop_device: DeviceOption = None,
+    domain: DomainOption = None,
 ) -> int:
     """Human-gated DAgger (Kelly et al. 2019): what the person did while in control is learned from.
 
-    A stand-in takes over 0.6 m from the centre line and hands back at 0.15 m.
+    A stand-in takes over 0.6 m from the centre line and hands back at 0.15 m; with --live --expert human you do.
     Goes on where it was ended when it is given again. Next: "understudy evaluate".
     """
     return _run(context, "human-gated", {})
@@ -271,38 +321,56 @@ def _run(context: typer.Context, rule: str, options: Mapping[str, object], unsaf
 
     console: Console = context.obj
     given = context.params
-    if given["robot"] is not Robot.DRIVING:
-        raise typer.BadParameter("only --robot driving can be learned interactively yet", context)
     contract: Path | None = given["contract"]
+    is_live = bool(given.get("live"))
+    if not is_live:
+        refuse_given(context, ("expert", "teleop_device", "domain"), "in process there are no nodes")
+    elif given["expert"] is LiveExpert.SCRIPTED:
+        refuse_given(context, ("teleop_device",), "the expert is a program")
     settings = LearnSettings(
         rule=rule,
-        options=_whole(rule, options, contract),
+        options=_whole(rule, options, contract, given["robot"].value),
         robot=given["robot"].value,
         places=tuple(parse_seeds(given["tracks"])),
-        plan=Plan(given["rounds"], given["ticks"], given["validation"], given["seed"], EPISODES),
+        plan=Plan(given["rounds"], given["ticks"], given["validation"], given["seed"], EPISODES[given["robot"]]),
         epochs=given["epochs"],
-        chunk=given["chunk"],
+        chunk=given["chunk"] or (4 if is_live else 1),
         unsafe_share=unsafe_share,
         threads=given["threads"],
+        live=given["expert"].value if is_live else "",
     )
+    live = _live_options(given, console) if is_live else None
     place = Workspace(given["workspace"], create=False)
-    session = LearnSession(place, console, settings, contract)
+    session = LearnSession(place, console, settings, contract, live)
     session.check()
     with place.locked():
         result = session.run(_again(context), fresh=given["fresh"])
     console.result({"ok": True, **result}, _in_words(result))
-    console.next_step(f"understudy evaluate{place.option()}")
+    robot = "" if given["robot"] is Robot.DRIVING else f" --robot {given['robot'].value}"
+    console.next_step(f"understudy evaluate{robot}{place.option()}")
     return 0
 
 
-def _whole(rule: str, options: Mapping[str, object], contract: Path | None) -> dict[str, object]:
+def _live_options(given: Mapping[str, Any], console: Console) -> LiveOptions:
+    from understudy.learning.live import LiveOptions
+
+    require_free_domain(given["domain"])
+    device = given["teleop_device"]
+    return LiveOptions(
+        device=None if device is None else device.value,
+        domain=given["domain"],
+        terminal_output=console.terminal_output,
+    )
+
+
+def _whole(rule: str, options: Mapping[str, object], contract: Path | None, robot: str) -> dict[str, object]:
     """Without what was left open; SafeDAgger's threshold is the gate's then, so that both mean the same."""
     found = {name: value for name, value in options.items() if value is not None}
     if rule == "safedagger" and "threshold" not in found:
         from models.contract import load_contract
         from understudy.stages import default_contract
 
-        found["threshold"] = load_contract(contract or default_contract()).gate.unsafe_threshold
+        found["threshold"] = load_contract(contract or default_contract(robot)).gate.unsafe_threshold
     return found
 
 
@@ -312,7 +380,8 @@ def _again(context: typer.Context) -> str:
     for option in context.command.params:
         name = option.name or ""
         if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE" and name != "fresh":
-            words += [option.opts[0], str(context.params[name])]
+            value = context.params[name]
+            words += [option.opts[0]] if value is True else [option.opts[0], str(value)]
     return shlex.join(words)
 
 

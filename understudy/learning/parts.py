@@ -23,8 +23,18 @@ def _driving(settings: LearnSettings, contract: Contract) -> Iterator[Collector]
         yield InProcess(world, driver, Overseer(), DrivingCosts(world, driver))
 
 
+@contextmanager
+def _grasping(settings: LearnSettings, contract: Contract) -> Iterator[Collector]:
+    """The arm and its expert; nobody stands beside it, and nobody knows what an action would cost."""
+    from sim.grasping.in_process import GraspingDriver, GraspingTask, InProcessGrasping
+
+    with InProcessGrasping(GraspingTask(settings.places), contract) as world:
+        yield InProcess(world, GraspingDriver(world))
+
+
 COLLECTORS: Mapping[str, Callable[[LearnSettings, Contract], AbstractContextManager[Collector]]] = {
     "driving": _driving,
+    "grasping": _grasping,
 }
 
 
@@ -34,5 +44,9 @@ def open_collector(settings: LearnSettings, contract: Contract) -> AbstractConte
         raise TrainingError(
             f"interactive learning of the robot {settings.robot!r} is not there yet",
             expected="one of " + ", ".join(COLLECTORS),
+        )
+    if settings.robot == "grasping" and settings.make_rule().needs_human:
+        raise TrainingError(
+            "nobody stands beside the simulated arm who could take over", found=settings.rule, expected="another rule"
         )
     return COLLECTORS[settings.robot](settings, contract)

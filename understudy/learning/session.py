@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import TrainingError
-from models.interactive import Learning, RoundRecord, RoundStore, learn
+from models.interactive import Actor, Collector, Learning, Measure, RoundRecord, RoundStore, learn
 from models.interactive.loop import Listener
 from understudy.console import Console, Progress, counted
+from understudy.learning.beside import Stop
+from understudy.learning.live import LiveLearning, LiveOptions, require_live
 from understudy.learning.parts import open_collector
 from understudy.learning.settings import LearnSettings
 from understudy.stages import Facts, Stages
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
+    from models.contract import Contract
+    from models.interactive import Rule
     from models.policies.checkpoint import Checkpoint
 
 __all__ = ["LearnSession"]
@@ -34,12 +38,19 @@ class LearnSession:
         console: told about progress.
         settings: what is learned.
         contract: the robot's; the simulated robot's by default.
+        live: how a live learning is run.
     """
 
     def __init__(
-        self, workspace: Workspace, console: Console, settings: LearnSettings, contract: Path | None = None
+        self,
+        workspace: Workspace,
+        console: Console,
+        settings: LearnSettings,
+        contract: Path | None = None,
+        live: LiveOptions | None = None,
     ) -> None:
         self.workspace, self.settings = workspace, settings
+        self._live = live or LiveOptions()
         self._console = console
         self._stages = Stages(workspace, console, contract=contract, robot=settings.robot)
         self.folder = workspace.path / "learning"
@@ -51,7 +62,11 @@ class LearnSession:
 
         contract = self._stages.contract()
         contract.require_limits()
-        require_fit(self.settings.make_rule(), self.settings.cloning(contract), contract)
+        rule = self.settings.make_rule()
+        require_fit(rule, self.settings.cloning(contract), contract)
+        if self.settings.live:
+            require_live(rule, self.settings)
+            self._live_learning(rule, contract).check()
         open_collector(self.settings, contract)
 
     def run(self, command: str, *, fresh: bool = False) -> Facts:
@@ -61,8 +76,6 @@ class LearnSession:
             command: what makes the page again.
             fresh: throw an earlier learning of this workspace away.
         """
-        from models.learners.interactive import CloningLearner
-
         settings, contract = self.settings, self._stages.contract()
         self.workspace.claim("learn", [self.folder, self.workspace.checkpoint, self.page])
         if fresh:
@@ -72,12 +85,11 @@ class LearnSession:
             rounds = f"{store.finished} of {counted(settings.plan.rounds, 'round')}"
             self._console.say(f"  going on with the learning in {self.folder}: {rounds} done")
         rule = settings.make_rule()
-        with _one_thread_count(settings.threads), open_collector(settings, contract) as collector:
-            with self._console.progress("learning", settings.plan.rounds) as progress:
-                listener = _Bar(progress, settings, store.finished)
-                learner = CloningLearner(settings.cloning(contract))
-                learned = learn(rule, collector, learner, store, settings.plan, listener)
-            measure = collector.measure
+        if settings.live:
+            learned, measure = self._learn_live(rule, contract, store)
+        else:
+            with open_collector(settings, contract) as collector:
+                learned, measure = self._learn(rule, collector, store)
         self._keep(learned)
         exported = self._stages.export()
         facts = self._facts(learned, exported)
@@ -95,6 +107,62 @@ class LearnSession:
             write_interactive_report(self.page, inputs)
         self.workspace.note("learn", facts)
         return facts
+
+    def _learn(
+        self,
+        rule: Rule,
+        collector: Collector,
+        store: RoundStore,
+        check: Callable[[], None] | None = None,
+        *,
+        quiet: bool = False,
+    ) -> tuple[Learning, Measure]:
+        from models.learners.interactive import CloningLearner
+
+        settings = self.settings
+        with (
+            _one_thread_count(settings.threads),
+            self._console.progress("learning", settings.plan.rounds, quiet=quiet) as progress,
+        ):
+            listener = _Bar(progress, settings, store.finished, check)
+            learner = CloningLearner(settings.cloning(collector.contract))
+            return learn(rule, collector, learner, store, settings.plan, listener), collector.measure
+
+    def _learn_live(self, rule: Rule, contract: Contract, store: RoundStore) -> tuple[Learning, Measure]:
+        """The same beside a robot that runs; without it where all rounds are done."""
+        if store.finished >= self.settings.plan.rounds:
+            with open_collector(self.settings, contract) as collector:
+                return self._learn(rule, collector, store)
+        live = self._live_learning(rule, contract)
+
+        def work(collector: Collector, stop: Stop) -> tuple[Learning, Measure]:
+            return self._learn(rule, collector, store, stop.check, quiet=live.uses_terminal)
+
+        return live.run(work)
+
+    def _live_learning(self, rule: Rule, contract: Contract) -> LiveLearning:
+        return LiveLearning(
+            self.settings,
+            rule,
+            contract,
+            self._stages.contract_file,
+            self.folder,
+            self.workspace.logs / "learn",
+            self._write_bundle,
+            self._console.say,
+            self._live,
+        )
+
+    def _write_bundle(self, actor: Actor, path: Path) -> None:
+        """A policy as the nodes take it; verified against torch as every export is."""
+        from models.bundle import export_bundle
+        from models.learners.interactive import checkpoint_of
+
+        checkpoint = path.with_suffix(".checkpoint")
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        checkpoint_of(actor, {"name": self.settings.rule, "options": self.settings.to_dict()}).save(checkpoint)
+        export_bundle(checkpoint, path)
+        shutil.rmtree(checkpoint)
 
     def _keep(self, learned: Learning) -> None:
         """Save the result as the workspace's checkpoint; an earlier one is replaced once the new one is complete."""
@@ -146,13 +214,17 @@ def _round_facts(record: RoundRecord) -> Facts:
 
 
 class _Bar(Listener):
-    """Shows how far a learning has come; rounds are counted from 1 here, as people do."""
+    """Shows how far a learning has come, rounds counted from 1; ``check`` may end it by raising."""
 
-    def __init__(self, progress: Progress, settings: LearnSettings, finished: int) -> None:
+    def __init__(
+        self, progress: Progress, settings: LearnSettings, finished: int, check: Callable[[], None] | None = None
+    ) -> None:
+        self._check = check or (lambda: None)
         self._progress, self._rounds = progress, settings.plan.rounds
         self._progress.update(finished, self._rounds)
 
     def _show(self, number: int, phase: str, done: int, total: int, unit: str) -> None:
+        self._check()
         before = sum(share for name, share in _SHARES.items() if list(_SHARES).index(name) < list(_SHARES).index(phase))
         part = before + _SHARES[phase] * min(1.0, done / max(1, total))
         note = f"round {number + 1} of {self._rounds}, {phase} {done} of {counted(total, unit)}"

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from models.contract import Contract
     from models.learners import BehavioralCloningConfig
 
-__all__ = ["LearnSettings"]
+__all__ = ["HUMAN", "SCRIPTED", "LearnSettings"]
+
+#: Who the expert of a live learning is.
+SCRIPTED, HUMAN = "scripted", "human"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class LearnSettings:
         chunk: actions proposed at once.
         unsafe_share: of held-out frames in the first round, which sets what counts as unsafe.
         threads: for torch.
+        live: who the expert is, ``scripted`` or ``human``, of a learning over ROS 2; empty for one in process.
     """
 
     rule: str
@@ -41,6 +45,7 @@ class LearnSettings:
     chunk: int = 1
     unsafe_share: float = 0.2
     threads: int = 1
+    live: str = ""
 
     def make_rule(self) -> Rule:
         """The algorithm; raises ``TrainingError`` when its options contradict each other."""
@@ -73,4 +78,5 @@ class LearnSettings:
             "epochs": self.epochs,
             "chunk": self.chunk,
             "unsafe_share": self.unsafe_share,
+            **({"live": self.live} if self.live else {}),
         }

@@ -36,7 +36,12 @@ class InteractiveInputs:
 
 
 def rate(outcome: Mapping[str, float]) -> float:
-    """Falls a lap; a drive that came nowhere counts as a tenth of a lap, so that it has a rate. NaN without drives."""
+    """How often it goes wrong: falls a lap, or failures a try. NaN without drives.
+
+    A drive that came nowhere counts as a tenth of a lap, so that it has a rate.
+    """
+    if "tries" in outcome:
+        return share(outcome["failures"], outcome["tries"])
     if "falls" not in outcome:
         return float("nan")
     return outcome["falls"] / max(outcome.get("laps", 0.0), 0.1)
@@ -58,13 +63,18 @@ def write_interactive_report(path: Path, inputs: InteractiveInputs) -> Path:
     return write_page(path, render_interactive_page(inputs))
 
 
+def rate_words(rounds: Sequence[RoundRecord]) -> str:
+    """What :func:`rate` is of this robot."""
+    return "failures a try" if any("tries" in record.collected.outcome for record in rounds) else "falls a lap"
+
+
 def of_policy(rounds: Sequence[RoundRecord]) -> list[float]:
-    """Falls a lap of each round's policy alone."""
+    """The rate of each round's policy alone."""
     return [rate(record.validation) for record in rounds]
 
 
 def of_round(rounds: Sequence[RoundRecord]) -> list[float]:
-    """Falls a lap while each round's data were collected."""
+    """The rate while each round's data were collected."""
     return [rate(record.collected.outcome) for record in rounds]
 
 

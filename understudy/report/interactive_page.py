@@ -9,7 +9,7 @@ import numpy as np
 
 from models.interactive import RoundRecord
 from understudy.report.document import html_document
-from understudy.report.interactive import InteractiveInputs, of_policy, of_round
+from understudy.report.interactive import InteractiveInputs, of_policy, of_round, rate_words
 from understudy.report.markup import definitions, figure, key, missing, percent, section, table, tile
 from understudy.report.rounds import (
     draw_against_data,
@@ -74,7 +74,7 @@ def _tiles(inputs: InteractiveInputs) -> list[str]:
     by_expert = sum(record.collected.expert_ticks for record in rounds)
     switches = sum(record.collected.switches for record in rounds)
     figures = (
-        ("falls a lap, alone", _number(result), "in the laps that every policy drove for comparison"),
+        (f"{rate_words(rounds)}, alone", _number(result), "where every policy acted alone for comparison"),
         ("labels of the expert", f"{queries:,}", f"{percent(queries / ticks)} of {ticks:,} ticks"),
         ("driven by the expert", percent(by_expert / ticks), "of all rounds' ticks"),
         ("changes of driver", f"{switches:,}", f"{1000 * switches / ticks:.1f} in 1000 ticks"),
@@ -84,14 +84,17 @@ def _tiles(inputs: InteractiveInputs) -> list[str]:
 
 def _brought(rounds: Sequence[RoundRecord]) -> str:
     if not np.isfinite(of_policy(rounds) + of_round(rounds)).any():
-        return section("brought", "What it brought", missing("This robot does not count falls."))
-    drawing = draw_against_data("against", rounds, "falls a lap", of_policy(rounds), of_round(rounds))
+        return section("brought", "What it brought", missing("This robot does not count what goes wrong."))
+    words = rate_words(rounds)
+    drawing = draw_against_data("against", rounds, words, of_policy(rounds), of_round(rounds))
     sentence = (
-        "Each point is a round. Blue: its policy alone, on laps that are the same for all. Grey: the drives that its "
-        "data come from, whoever drove."
+        "Each point is a round. Blue: its policy alone, from starts that are the same for all. Grey: the episodes that "
+        "its data come from, whoever acted."
     )
     asked = "Coloured: ticks at which the expert said what to do, by driving or by being asked."
-    cards = figure(drawing, "Falls against data", sentence) + figure(draw_asked("asked", rounds), "What it cost", asked)
+    cards = figure(drawing, f"{words.capitalize()} against data", sentence) + figure(
+        draw_asked("asked", rounds), "What it cost", asked
+    )
     return section("brought", "What it brought, and what it cost", f'<div class="grid">{cards}</div>')
 
 
@@ -125,8 +128,8 @@ def _table(rounds: Sequence[RoundRecord]) -> str:
         "expert drove",
         "changes",
         "learned from",
-        "falls a lap, alone",
-        "cost a tick",
+        f"{rate_words(rounds)}, alone",
+        "cost a try" if rate_words(rounds) == "failures a try" else "cost a tick",
     )
     rows = [
         (

@@ -16,7 +16,7 @@ from understudy.stacks.running import EndedBySignalError, Overrides, StackRun, d
 from understudy.stacks.supervisor import last_lines
 from understudy.stacks.unfinished import unfinished_recordings, with_kept, with_unfinished
 
-__all__ = ["DriveSettings", "drive", "finished_episodes", "parse_seeds"]
+__all__ = ["DriveSettings", "drive", "finished_episodes", "node_overrides", "parse_seeds"]
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def drive(
     recordings.mkdir(parents=True, exist_ok=True)
     _clear_names(settings, recordings)
     before, cut_off = set(finished_episodes(recordings)), set(unfinished_recordings(recordings))
-    parameters = _overrides(settings, recordings.resolve(), contract.resolve(), bundle, provider)
+    parameters = node_overrides(settings, recordings.resolve(), contract.resolve(), bundle, provider)
     if unsafe_threshold is not None:
         # Named by the person, so it counts, looser than the contract's or not.
         parameters["gate"] |= {"unsafe_threshold": float(unsafe_threshold), "allow_looser_threshold": True}
@@ -229,7 +229,7 @@ def _episode_names(settings: EpisodeSettings) -> dict[str, int]:
     return {episode_name(settings.prefix, index, settings.noun, seed): seed for index, seed in seeds}
 
 
-def _overrides(
+def node_overrides(
     settings: EpisodeSettings, recordings: Path, contract: Path, bundle: Path | None, provider: str
 ) -> dict[str, dict[str, object]]:
     """Parameters that differ from the params file, node by node."""

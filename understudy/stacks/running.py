@@ -140,15 +140,17 @@ def _process(node: StackNode, run: StackRun, secure: bool) -> ProcessSpec:
 
 def run_stack(
     run: StackRun,
-    on_poll: Callable[[], None] | None = None,
+    on_poll: Callable[[], bool | None] | None = None,
     on_lost: Callable[[DeploymentError], None] | None = None,
+    on_domain: Callable[[int], None] | None = None,
 ) -> None:
     """Start a stack's nodes, and wait until the simulation, or the person, has ended the run; all are gone afterwards.
 
     Args:
         run: what to start.
-        on_poll: called twice a second while it runs.
+        on_poll: called twice a second while it runs; ends the run in order by returning True.
         on_lost: called with what happened when a node died without which the run goes on.
+        on_domain: told the run's ROS domain once the nodes have been started.
 
     Raises:
         DeploymentError: a node died, the time ran out, no ROS domain is free, or the gate or the recorder had to be
@@ -173,6 +175,8 @@ def run_stack(
         try:
             with supervisor:
                 try:
+                    if on_domain is not None:
+                        on_domain(domain)
                     supervisor.run(timeout_s=run.timeout_s, on_poll=on_poll, on_lost=on_lost)
                 except (KeyboardInterrupt, Terminated) as told:
                     if not run.on_robot or (isinstance(told, Terminated) and not told.is_request):

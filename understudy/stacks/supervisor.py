@@ -200,7 +200,7 @@ class Supervisor:
     def run(
         self,
         timeout_s: float | None = None,
-        on_poll: Callable[[], None] | None = None,
+        on_poll: Callable[[], bool | None] | None = None,
         poll_s: float = 0.5,
         on_lost: Callable[[DeploymentError], None] | None = None,
     ) -> None:
@@ -208,7 +208,7 @@ class Supervisor:
 
         Args:
             timeout_s: wall-clock limit; None waits as long as it takes.
-            on_poll: called about every ``poll_s`` seconds, to show progress; what it raises ends the run.
+            on_poll: called about every ``poll_s`` seconds, to show progress; True, and what it raises, ends the run.
             poll_s: seconds between two calls.
             on_lost: called with what happened when a process ended without which the run goes on.
 
@@ -232,8 +232,8 @@ class Supervisor:
                     raise self._died(child)
                 if on_lost is not None:
                     on_lost(self._died(child))
-            if on_poll is not None:
-                on_poll()
+            if on_poll is not None and on_poll():
+                return
             if deadline is not None and time.monotonic() >= deadline:
                 raise self._overdue(timeout_s or 0.0)
 
