@@ -181,6 +181,11 @@ class Bench:
         print(f"{mark} {name}: {value:.4g} {unit} (goal {comparison} {limit:g})", file=sys.stderr)
         return goal
 
+    def picture(self, name: str) -> Path:
+        """Where a picture goes: of a full run beside its figures, of a quick one to ``runs/bench``."""
+        quick = RESULTS.parent.parent / "runs" / "bench"
+        return (quick if self.quick else RESULTS) / f"{self.name}.{name}.png"
+
     def finish(self, results: dict[str, object], *, in_parts: bool = False) -> NoReturn:
         """Writes and prints everything, then exits: 0 when every goal is met, 1 otherwise.
 

@@ -126,10 +126,10 @@ def require_a_page_of(path: Path, folder: Path) -> None:
     evaluation = evaluate([path])
     with pytest.raises(UnderstudyError, match="another robot's"):
         judge(evaluation, Goals(), folder / "goals.json")
-    verdict = judge(evaluation, GraspGoals(success=1.0, policy_share=0.1), folder / "goals.json")
+    verdict = judge(evaluation, GraspGoals(success=1.0, alone=0.1, policy_share=0.1), folder / "goals.json")
     assert isinstance(verdict, GraspVerdict)
     assert (verdict.successes, verdict.alone) == (1, 0)
-    assert verdict.met == {"success": True, "policy_share": False}
+    assert verdict.met == {"success": True, "alone": False, "policy_share": False}
     assert verdict.grasps[0].success_s == pytest.approx(verdict.grasps[0].elapsed_s)
     assert verdict.as_json()["success_by_scene"] == {f"scene-{SCENE}": True}
     keep_goals(folder / "goals.json", verdict.goals)

@@ -147,7 +147,7 @@ class GraspDemoSettings:
             demonstrations=replace(full.demonstrations, scenes=(1, 2, 3, 4)),
             epochs=2,
             deployment=replace(full.deployment, scenes=(1001,), max_episode_s=8.0),
-            goals=GraspGoals(success=0.0, policy_share=0.3),
+            goals=GraspGoals(success=0.0, alone=0.0, policy_share=0.3),
         )
 
     def learning(self) -> BehavioralCloningConfig:

@@ -1,6 +1,6 @@
 """What policies learn, one experiment after the other.
 
-``python -m bench.policies [--quick] [--seeds N] [--only NAME]``
+``python -m bench.policies [--quick] [--seeds N] [--only NAME] [--resume]``
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ EXPERIMENTS: dict[str, Callable[[Bench, bool], dict[str, object]]] = {
 
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", choices=sorted(EXPERIMENTS), help="one experiment instead of all")
+    parser.add_argument(
+        "--resume", action="store_true", help="take seeds that an ended run of the same code finished (not: recovery)"
+    )
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ import tempfile
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ import torch
 from bench.harness import Bench, Interval, bootstrap_interval, wilson_interval
 from bench.policies.chunks_pictures import draw_success
 from bench.policies.grasps import DISTURBED, PERIOD_NS, Arrays, Grasp, demonstrate, grasp, table
+from bench.policies.kept_seeds import Found, KeptSeeds
 from il_nodes.gate.decision import Driver
 from il_nodes.gate.gate import Gate
 from models.chunks import TemporalEnsemble
@@ -42,7 +44,7 @@ from understudy.demo_settings import GraspDemoSettings
 __all__ = ["run"]
 
 ROOT = Path(__file__).parent.parent.parent
-ROBOT, PICTURE = ROOT / "contracts" / "grasping.yaml", ROOT / "runs" / "bench" / "chunks" / "success.png"
+ROBOT = ROOT / "contracts" / "grasping.yaml"
 LATE_SHARE, LATE_PERIODS = 0.3, 2
 # A policy that is worth delaying: what the arm's demo asks of it.
 GOOD = 0.5
@@ -208,26 +210,40 @@ class Arm:
 def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
     """Learn, grasp with frames in time and late, compare; goals are held by ``bench``."""
     size = QUICK if quick else Size()
-    contract = load_contract(ROBOT)
     torch.set_num_threads(1)  # a single observation is too small to share
     tries: dict[str, dict[str, list[Tries]]] = {
         condition: {name: [] for name in size.ways if share or WAYS[name].controlled}
         for condition, share in CONDITIONS.items()
     }
+    settings = (asdict(size), asdict(GraspDemoSettings().learning()), ROBOT.read_text())
+    kept = KeptSeeds("chunks", settings, resume=bench.options.resume)
     for seed in seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            shown = range(10_000 * (seed + 1), 10_000 * (seed + 1) + size.demonstrated)
-            demonstrating = table(DISTURBED, time_limit_s=20.0)
-            dataset = demonstrate(Path(folder) / "dataset", contract, shown, demonstrating)
-            demonstrating.close()
-            kinds = {WAYS[name].chunked for name in size.ways}
-            policies = {chunked: _learn(dataset, seed, size.epochs, chunked=chunked) for chunked in kinds}
+        found = kept.result(seed, partial(_one_seed, seed, size))
         for condition, ways in tries.items():
-            for name, found in ways.items():
-                way = WAYS[name]
-                found.append(_try_all(policies[way.chunked], contract, way, CONDITIONS[condition], seed, size.tried))
-                print(f"seed {seed}, {name}, {condition}: {found[-1]}", file=sys.stderr, flush=True)
-    return _report(bench, size, tries)
+            for name, each in ways.items():
+                each.append(Tries(**found[f"{name}, {condition}"]))
+    return {**_report(bench, size, tries), "seconds_by_seed": kept.seconds}
+
+
+def _one_seed(seed: int, size: Size) -> Found:
+    """Every way and condition by name: demonstrations, policies and scenes are this seed's own."""
+    contract = load_contract(ROBOT)
+    with tempfile.TemporaryDirectory() as folder:
+        shown = range(10_000 * (seed + 1), 10_000 * (seed + 1) + size.demonstrated)
+        demonstrating = table(DISTURBED, time_limit_s=20.0)
+        dataset = demonstrate(Path(folder) / "dataset", contract, shown, demonstrating)
+        demonstrating.close()
+        kinds = {WAYS[name].chunked for name in size.ways}
+        policies = {chunked: _learn(dataset, seed, size.epochs, chunked=chunked) for chunked in kinds}
+    found: Found = {}
+    for condition, share in CONDITIONS.items():
+        for name in size.ways:
+            way = WAYS[name]
+            if share or way.controlled:
+                tries = _try_all(policies[way.chunked], contract, way, share, seed, size.tried)
+                found[f"{name}, {condition}"] = asdict(tries)
+                print(f"seed {seed}, {name}, {condition}: {tries}", file=sys.stderr, flush=True)
+    return found
 
 
 def _learn(dataset: EpisodeDataset, seed: int, epochs: int, *, chunked: bool) -> Policy:
@@ -270,7 +286,8 @@ def _report(bench: Bench, size: Size, tries: Mapping[str, Mapping[str, Sequence[
                 bench.goal(f"chunks: in good time, frames late, {name} - {other}, lower bound", gain.low, ">=", 0.05)
     titles = {name: WAYS[name].title for name in size.ways}
     curves = {condition: {name: _seconds(each) for name, each in ways.items()} for condition, ways in tries.items()}
-    draw_success(curves, titles, size.tried * len(tries["late"]["chunks"]), TIME_LIMIT_S, PICTURE)
+    picture = bench.picture("chunks")
+    draw_success(curves, titles, size.tried * len(tries["late"]["chunks"]), TIME_LIMIT_S, picture)
     return {
         "size": asdict(size),
         "late_share": LATE_SHARE,
@@ -283,7 +300,7 @@ def _report(bench: Bench, size: Size, tries: Mapping[str, Mapping[str, Sequence[
             condition: {name: [asdict(one) for one in each] for name, each in ways.items()}
             for condition, ways in tries.items()
         },
-        "picture": str(PICTURE.relative_to(ROOT)),
+        "picture": str(picture.relative_to(ROOT)),
     }
 
 

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ import torch
 
 from bench.harness import Bench, bootstrap_interval, wilson_interval
 from bench.policies.grasps import DISTURBED, Arrays, demonstrate, grasp, table
+from bench.policies.kept_seeds import Found, KeptSeeds
 from bench.policies.keypoints_pictures import draw_curves
 from models.contract import load_contract
 from models.data import FloatArray
@@ -32,7 +34,7 @@ from understudy.demo_settings import GraspDemoSettings
 __all__ = ["run"]
 
 ROOT = Path(__file__).parent.parent.parent
-ROBOT, PICTURE = ROOT / "contracts" / "grasping.yaml", ROOT / "runs" / "bench" / "keypoints" / "curves.png"
+ROBOT = ROOT / "contracts" / "grasping.yaml"
 ENCODERS = ("small", "keypoints")
 # Half the scenes, which is what the demo asks for, with the whole interval above it.
 GOAL = 0.5
@@ -81,26 +83,35 @@ def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
     """Learn, grasp, compare; goals are held by ``bench``."""
     size = QUICK if quick else Size()
     torch.set_num_threads(1)  # a single observation is too small to share
-    learned: dict[str, list[Learned]] = {name: [] for name in size.encoders}
-    misled: list[int] = []
+    settings = (asdict(size), asdict(GraspDemoSettings().learning()), ROBOT.read_text())
+    kept = KeptSeeds("keypoints", settings, resume=bench.options.resume)
+    found = [kept.result(seed, partial(_one_seed, seed, size)) for seed in seeds]
+    learned = {name: [Learned(**each["learned"][name]) for each in found] for name in size.encoders}
+    report = _report(bench, size, learned, [each["misled"] for each in found])
+    return {**report, "seconds_by_seed": kept.seconds}
+
+
+def _one_seed(seed: int, size: Size) -> Found:
+    """Every encoder by name, and the control: demonstrations and scenes are this seed's own."""
+    first = 100_000 + 1_000 * seed
+    scenes = range(first + 500, first + 500 + size.tried)
+    learned: Found = {}
+    misled = 0
     environment = table()
-    for seed in seeds:
-        first = 100_000 + 1_000 * seed
-        scenes = range(first + 500, first + 500 + size.tried)
-        with tempfile.TemporaryDirectory() as folder:
-            showing = table(DISTURBED, time_limit_s=20.0)
-            shown = range(first, first + size.demonstrated)
-            dataset = demonstrate(Path(folder) / "dataset", load_contract(ROBOT), shown, showing)
-            showing.close()
-            for name in size.encoders:
-                policy, found = _learn(dataset, name, seed, size, environment, scenes)
-                learned[name].append(found)
-                print(f"seed {seed}, {name}: {found}", file=sys.stderr, flush=True)
-                if name == "keypoints":
-                    misled.append(sum(_try(environment, policy, scene, scene + 1) for scene in scenes))
-                    print(f"seed {seed}, shown other scenes: {misled[-1]}", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        showing = table(DISTURBED, time_limit_s=20.0)
+        shown = range(first, first + size.demonstrated)
+        dataset = demonstrate(Path(folder) / "dataset", load_contract(ROBOT), shown, showing)
+        showing.close()
+        for name in size.encoders:
+            policy, found = _learn(dataset, name, seed, size, environment, scenes)
+            learned[name] = asdict(found)
+            print(f"seed {seed}, {name}: {found}", file=sys.stderr, flush=True)
+            if name == "keypoints":
+                misled = sum(_try(environment, policy, scene, scene + 1) for scene in scenes)
+                print(f"seed {seed}, shown other scenes: {misled}", file=sys.stderr, flush=True)
     environment.close()
-    return _report(bench, size, learned, misled)
+    return {"learned": learned, "misled": misled}
 
 
 def _learn(
@@ -167,12 +178,13 @@ def _report(
         pairs = zip(successes["keypoints"], successes["small"], strict=True)
         gained = bootstrap_interval([(one - other) / size.tried for one, other in pairs])
         bench.goal("keypoints: success gained over the flattened image, lower bound", gained.low, ">=", 0.05)
-    draw_curves({name: [found.curve for found in each] for name, each in learned.items()}, PICTURE)
+    picture = bench.picture("keypoints")
+    draw_curves({name: [found.curve for found in each] for name, each in learned.items()}, picture)
     return {
         "size": asdict(size),
         "success": {name: asdict(rate) for name, rate in rates.items()},
         "success_gained": None if gained is None else asdict(gained),
         "by_seed": {name: [asdict(found) for found in each] for name, each in learned.items()},
         "misled_by_seed": list(misled),
-        "picture": str(PICTURE.relative_to(ROOT)),
+        "picture": str(picture.relative_to(ROOT)),
     }

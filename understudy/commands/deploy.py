@@ -197,6 +197,9 @@ def evaluate(
     goal_success: Annotated[
         float, typer.Option(min=0, max=1, help="Goal of grasps: share of scenes whose target is held up, at least.")
     ] = 0.5,
+    goal_alone: Annotated[
+        float, typer.Option(min=0, max=1, help="Goal of grasps: share of scenes that the policy did alone, at least.")
+    ] = 0.5,
     contract: ContractOption = None,
     params_file: ParamsOption = None,
     domain: DomainOption = None,
@@ -215,9 +218,9 @@ def evaluate(
     goals: AnyGoals = Goals(goal_laps, goal_off_track, goal_policy_share, goal_autonomy)
     if robot is Robot.GRASPING:
         refuse_given(context, ("goal_laps", "goal_off_track", "goal_autonomy"), "an arm drives nowhere")
-        goals = GraspGoals(goal_success, goal_policy_share)
+        goals = GraspGoals(goal_success, goal_alone, goal_policy_share)
     else:
-        refuse_given(context, ("goal_success",), "a car grasps nothing")
+        refuse_given(context, ("goal_success", "goal_alone"), "a car grasps nothing")
     if drive:
         policy = _bundle(place, bundle)
         contract = contract or simulated_contract(place, policy, robot.value)

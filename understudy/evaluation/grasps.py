@@ -35,11 +35,13 @@ class GraspGoals:
     """What grasps are held against.
 
     Attributes:
-        success: share of the scenes whose target was held up, at least.
+        success: share of the scenes whose target was held up, by whomever, at least.
+        alone: share of the scenes whose target the policy held up by itself, at least.
         policy_share: share of ticks that the policy moves the arm, at least.
     """
 
     success: float = 0.5
+    alone: float = 0.5
     policy_share: float = 0.5
 
 
@@ -47,7 +49,7 @@ def read_grasp_goals(path: Path) -> GraspGoals:
     """What was kept of the last evaluation; the defaults where there is nothing, or nothing that can be read."""
     try:
         kept = json.loads(path.read_text())
-        return GraspGoals(success=float(kept["success"]), policy_share=float(kept["policy_share"]))
+        return GraspGoals(float(kept["success"]), float(kept["alone"]), float(kept["policy_share"]))
     except (OSError, ValueError, KeyError, TypeError):
         return GraspGoals()
 
@@ -153,6 +155,7 @@ class GraspVerdict:
         """Goal to whether it was met; what was not measured was not met."""
         return {
             "success": self.successes >= self.goals.success * len(self.grasps),
+            "alone": self.alone >= self.goals.alone * len(self.grasps),
             "policy_share": (self.evaluation.summary.policy_share or 0.0) >= self.goals.policy_share,
         }
 
@@ -188,13 +191,13 @@ class GraspVerdict:
         share = "-" if total.policy_share is None else f"{total.policy_share:.1%}"
         rows = {
             "success": ("held up", f"{self.successes} of {count} scenes ({_range(self.interval)})", goals.success),
+            "alone": ("by itself", f"{self.alone} of {count} scenes ({_range(self.alone_interval)})", goals.alone),
             "policy_share": ("policy moved", share, goals.policy_share),
         }
         lines = [
             f"  {'met   ' if self.met[key] else 'MISSED'}  {name:<14}{value}  (goal: at least {goal:.0%})"
             for key, (name, value, goal) in rows.items()
         ]
-        lines.append(f"          {'by itself':<14}{self.alone} of {count} scenes ({_range(self.alone_interval)})")
         if self.median_s is not None:
             lines.append(f"          {'time':<14}{self.median_s:.1f} s to success, median")
         if total.command_age_ms is not None:

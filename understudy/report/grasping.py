@@ -33,17 +33,16 @@ def grasp_headlines(verdict: GraspVerdict) -> tuple[Headline, ...]:
             verdict.met["success"],
         ),
         Headline(
+            "held up by the policy alone",
+            f"{verdict.alone} of {scenes}",
+            f"≥ {goals.alone:.0%} ({_range(verdict.alone_interval)})",
+            verdict.met["alone"],
+        ),
+        Headline(
             "moved by the policy",
             percent(total.policy_share),
             f"≥ {goals.policy_share:.0%}",
             None if total.policy_share is None else verdict.met["policy_share"],
-        ),
-        Headline(
-            "held up by the policy alone",
-            f"{verdict.alone} of {scenes}",
-            _range(verdict.alone_interval),
-            None,
-            judged=False,
         ),
         Headline(
             "time to success, median",
