@@ -22,9 +22,10 @@ def bound_ports(domain: int) -> set[int]:
 
 
 @pytest.mark.ros
+@pytest.mark.parametrize("node", ["expert", "recorder"])  # without shared memory, and with it
 @pytest.mark.parametrize(("discovery_range", "is_announced"), [("", False), ("SUBNET", True)])
 def test_a_node_is_announced_to_the_network_only_on_request(
-    ros_environment: RosEnvironment, discovery_range: str, is_announced: bool
+    ros_environment: RosEnvironment, node: str, discovery_range: str, is_announced: bool
 ) -> None:
     """Would catch a robot that anybody in the same network can find and command, because a default was lost.
 
@@ -37,7 +38,7 @@ def test_a_node_is_announced_to_the_network_only_on_request(
     if discovery_range:
         environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = discovery_range
     assert not bound_ports(ros_environment.domain_id)
-    command = [sys.executable, "-m", "il_nodes.nodes.expert"]
+    command = [sys.executable, "-m", f"il_nodes.nodes.{node}"]
     process = subprocess.Popen(
         command, env=environment, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -64,3 +65,16 @@ def test_a_node_that_is_started_by_hand_stays_on_this_machine(monkeypatch: pytes
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
     prepare_environment()
     assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
+
+
+@pytest.mark.ros
+@pytest.mark.parametrize(("node", "is_used"), [("gate", False), ("recorder", True)])
+def test_the_gate_shares_no_memory_with_what_may_be_killed(
+    ros_environment: RosEnvironment, node: str, is_used: bool
+) -> None:
+    """Catches shared memory that ROS 2 adds to a profile: with it, a gate stands still when somebody is killed."""
+    process = ros_environment.spawn_node(node, {"contract": str(REPOSITORY / "contracts" / "driving.yaml")})
+    ros_environment.wait_until(lambda: "active: " in process.log, 20.0, f"the {node}")
+    ros_environment.wait_until(lambda: node in ros_environment.probe.get_node_names(), 20.0, "to be discovered")
+    maps = Path("/proc", str(process.process.pid), "maps").read_text()
+    assert ("/dev/shm/fastrtps" in maps) is is_used

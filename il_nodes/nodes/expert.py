@@ -33,7 +33,7 @@ class ExpertNode(UnderstudyNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node; ``args`` as after the program's name."""
-    return run_node(ExpertNode, args, "expert", shared_memory=False)
+    return run_node(ExpertNode, args, "expert", images=False)
 
 
 if __name__ == "__main__":

@@ -420,7 +420,7 @@ class GateNode(UnderstudyNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node; ``args`` as after the program's name."""
-    return run_node(GateNode, args, "gate", shared_memory=False)
+    return run_node(GateNode, args, "gate", images=False)
 
 
 if __name__ == "__main__":

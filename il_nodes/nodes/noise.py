@@ -293,7 +293,7 @@ class NoiseNode(UnderstudyNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node; ``args`` as after the program's name."""
-    return run_node(NoiseNode, args, "noise", shared_memory=False)
+    return run_node(NoiseNode, args, "noise", images=False)
 
 
 if __name__ == "__main__":

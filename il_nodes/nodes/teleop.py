@@ -386,7 +386,7 @@ class TeleopNode(UnderstudyNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node; ``args`` as after the program's name."""
-    return run_node(TeleopNode, args, "teleop", shared_memory=False)
+    return run_node(TeleopNode, args, "teleop", images=False)
 
 
 if __name__ == "__main__":

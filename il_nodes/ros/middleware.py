@@ -4,9 +4,9 @@ Two settings decide whether camera images arrive at all (measured with raw 640x4
 32 MiB shared-memory segment, named in ``FASTRTPS_DEFAULT_PROFILES_FILE`` (the ``FASTDDS_...`` spelling is silently
 ignored), and discovery that stays on this machine.
 
-A node that moves no images does without shared memory. Whoever writes through it stands still for a third of a second
-when a process joins after another was killed: the middleware finds the dead one's port, and waits to see whether it is
-alive (measured; Fast DDS issue 6535). Commands must not wait for that.
+A node that moves no images does without shared memory. Whoever writes through it may stand still, for a third of a
+second up to two, when a process is killed that he wrote to; commands must not wait for the dead
+(``docs/decisions/0013-small-messages-go-by-udp.md``).
 """
 
 from __future__ import annotations
@@ -14,23 +14,29 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["PROFILE", "PROFILE_WITHOUT_SHARED_MEMORY", "prepare_environment"]
+__all__ = ["PROFILE", "prepare_environment"]
 
 #: Fast DDS profile: shared memory of 32 MiB beside UDPv4.
 PROFILE = Path(__file__).parents[1] / "fastdds_shm.xml"
-#: Fast DDS profile: UDPv4 alone.
-PROFILE_WITHOUT_SHARED_MEMORY = PROFILE.with_name("fastdds_udp.xml")
+#: UDPv4 alone; and the same on this machine, where ROS 2 itself would add shared memory to whatever a profile says.
+_SMALL = PROFILE.with_name("fastdds_small.xml")
+_SMALL_LOCALHOST = PROFILE.with_name("fastdds_small_localhost.xml")
 
-_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+_FILE, _RANGE = "FASTRTPS_DEFAULT_PROFILES_FILE", "ROS_AUTOMATIC_DISCOVERY_RANGE"
 
 
-def prepare_environment(*, shared_memory: bool = True) -> None:
-    """Set both for this process, unless a person did; must run before ``rclpy.init``.
+def prepare_environment(*, images: bool = True) -> None:
+    """Set both for this process, unless a person or a supervisor did; must run before ``rclpy.init``.
 
     Args:
-        shared_memory: false for a process that moves small messages only, and must not wait for the dead. A profile
-            that is not this project's is left alone.
+        images: whether it moves any; one that does not uses no shared memory. A profile that is not this project's is
+            left alone, and so is a range that is not ``LOCALHOST``.
     """
-    if os.environ.get(_VARIABLE, str(PROFILE)) == str(PROFILE):
-        os.environ[_VARIABLE] = str(PROFILE if shared_memory else PROFILE_WITHOUT_SHARED_MEMORY)
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    os.environ.setdefault(_FILE, str(PROFILE))
+    os.environ.setdefault(_RANGE, "LOCALHOST")
+    if images or os.environ[_FILE] != str(PROFILE):
+        return
+    local = os.environ[_RANGE] == "LOCALHOST"
+    os.environ[_FILE] = str(_SMALL_LOCALHOST if local else _SMALL)
+    if local:  # the profile says it itself
+        os.environ[_RANGE] = "SYSTEM_DEFAULT"

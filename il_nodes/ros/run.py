@@ -110,7 +110,7 @@ def _missing_params_file(args: Sequence[str]) -> str:
 
 
 def run_node(
-    factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, name: str, *, shared_memory: bool = True
+    factory: Callable[[], UnderstudyNode], args: Sequence[str] | None, name: str, *, images: bool = True
 ) -> int:
     """Run one node until it is told to stop; the body of every ``main``.
 
@@ -118,7 +118,7 @@ def run_node(
         factory: makes the node, once rclpy is up.
         args: command line after the program's name, with ``--ros-args ...``; ``None`` takes ``sys.argv``.
         name: what the messages on stderr are prefixed with.
-        shared_memory: whether the node moves images; see :mod:`il_nodes.ros.middleware`.
+        images: whether the node moves any; see :mod:`il_nodes.ros.middleware`.
 
     Returns:
         0 after ``--help`` among ``args``, which prints what the node declares and runs nothing; 0 after SIGINT,
@@ -129,7 +129,7 @@ def run_node(
     asked = is_asked_for(given)
     if asked:
         leave_the_graph_alone()
-    prepare_environment(shared_memory=shared_memory)
+    prepare_environment(images=images)
     missing = _missing_params_file(given)
     if missing:
         print(f"{name}: there is no parameter file {missing}", file=sys.stderr, flush=True)
