@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,8 @@ def require_a_page_of(path: Path, folder: Path) -> None:
     assert read_grasp_goals(folder / "goals.json") == verdict.goals
     page = write_report(folder / "report.html", ReportInputs("Arm", evaluation, grasps=verdict)).read_text()
     assert f'<th scope="row">scene-{SCENE}</th><td>yes</td><td>no</td>' in page
-    assert "the road" not in page, "words of a car"
+    for word in ("the road", "the wheel", "laps?", "damage", "drove"):
+        assert not re.search(rf"\b{word}\b", page), "words of a car"
     assert "data:image/webp" in page
 
 

@@ -116,7 +116,7 @@ class GraspDemoSettings:
 
     demonstrations: GraspSettings = field(
         default_factory=lambda: _scenes(
-            range(1, 41),
+            range(1, 81),
             "demonstration",
             max_episode_s=20.0,
             disturbance_std_m_s=DISTURBANCE_M_S,

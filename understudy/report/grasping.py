@@ -71,8 +71,8 @@ def grasp_verdict(verdict: GraspVerdict) -> str:
     first = f"In {count(scenes, 'scene')} that training never saw, {verdict.successes} targets were held up"
     alone = f"{verdict.alone} of them by the policy alone"
     share = verdict.evaluation.summary.policy_share
-    who = "who moved the arm was not recorded" if share is None else f"the policy moved the arm {percent(share)} of it"
-    return f"{first}, {alone}; {who}."
+    who = f"the policy moved the arm {percent(share)} of the time"
+    return f"{first}, {alone}; {'who moved the arm was not recorded' if share is None else who}."
 
 
 def grasp_film(verdict: GraspVerdict) -> Film | None:

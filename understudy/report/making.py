@@ -108,22 +108,26 @@ def _duration(seconds: float) -> str:
 
 
 def _episodes(inputs: ReportInputs) -> str:
-    scored = inputs.evaluation.is_scored
+    # An arm has no laps and takes no damage; what it did is in the table of the scenes.
+    scored, grasps = inputs.evaluation.is_scored, inputs.grasps is not None
+    drives = scored and not grasps
     rows = [
         (
             score.episode_id,
             *([score.track] if scored else []),
             f"{score.elapsed_s:.1f} s",
-            *([f"{score.laps:.3g}"] if scored else ["dry run" if trace.dry_run else "yes"]),
+            *([f"{score.laps:.3g}"] if drives else []),
+            *([] if scored else ["dry run" if trace.dry_run else "yes"]),
             *(str(score.ticks[driver]) for driver in ("policy", "expert", "halt")),
             str(len(score.hand_overs)),
-            *([f"{score.damage:.3g}"] if scored else []),
+            *([f"{score.damage:.3g}"] if drives else []),
             score.outcome or "–",
         )
         for trace, score in zip(inputs.evaluation.traces, inputs.evaluation.episodes, strict=True)
     ]
-    first = ("episode", "track", "time", "laps") if scored else ("episode", "time", "commanded")
-    last = ("changes of driver", "damage", "outcome") if scored else ("changes of driver", "outcome")
+    first = ("episode", "track", "time", "laps") if drives else ("episode", "time", "commanded")
+    first = ("episode", "scene", "time") if grasps else first
+    last = ("changes of driver", "damage", "outcome") if drives else ("changes of driver", "outcome")
     return table(
         (*first, "policy ticks", "expert ticks", "halt ticks", *last),
         rows,

@@ -71,6 +71,7 @@ def _drive(inputs: ReportInputs) -> _Story:
 
 def _grasps(inputs: ReportInputs, grasps: GraspVerdict) -> _Story:
     links = tuple(link for link in _LINKS if link[0] not in ("tracks", "precision"))
+    links = tuple((name, "Who moved it" if name == "wheel" else title) for name, title in links)
     film = grasp_film(grasps) if inputs.film else None
     return _Story(
         (links[0], ("scenes", "Scenes"), *links[1:]),

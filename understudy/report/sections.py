@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -52,28 +53,64 @@ def film_section(film: Film | None, inputs: ReportInputs) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What is said of who moved the robot, of one kind of robot."""
+
+    title: str
+    unknown: str
+    policy: str
+    expert: str
+    halt: str
+    when: str
+    always: str
+    withheld: str
+
+
+_OF_A_CAR = _Words(
+    title="Who had the wheel, and why",
+    unknown="The gate's decisions were not recorded, so nobody can tell who drove.",
+    policy="policy drives",
+    expert="expert drives",
+    halt="stopping",
+    when="Who drove when",
+    always="The policy had the wheel from the first tick and never lost it.",
+    withheld="Why the policy did not have the wheel",
+)
+_OF_AN_ARM = _Words(
+    title="Who moved the arm, and why",
+    unknown="The gate's decisions were not recorded, so nobody can tell who moved the arm.",
+    policy="policy moves it",
+    expert="expert moves it",
+    halt="holding still",
+    when="Who moved it when",
+    always="The policy had the arm from the first tick and never lost it.",
+    withheld="Why the policy did not have the arm",
+)
+
+
 def wheel_section(inputs: ReportInputs) -> str:
-    """Who drove when and why, and how sure the policy was."""
+    """Who moved the robot when and why, and how sure the policy was."""
     evaluation = inputs.evaluation
     pairs = zip(evaluation.traces, evaluation.episodes, strict=True)
     decided = [(trace, score) for trace, score in pairs if len(trace.decisions.stamps_ns)]
-    title = "Who had the wheel, and why"
+    words = _OF_A_CAR if inputs.grasps is None else _OF_AN_ARM
     if not decided:
-        return section("wheel", title, missing("The gate's decisions were not recorded, so nobody can tell who drove."))
+        return section("wheel", words.title, missing(words.unknown))
     total = evaluation.summary
     more = f" The first {MOST_ROWS} of {len(decided)} episodes." if len(decided) > MOST_ROWS else ""
     spread = total.policy_share_interval
     parts = [
-        key(("policy", "policy drives"), ("expert", "expert drives"), ("halt", "stopping")),
+        key(("policy", words.policy), ("expert", words.expert), ("halt", words.halt)),
         '<div class="stack">',
         figure(
             draw_drivers("drivers", decided[:MOST_ROWS]),
-            "Who drove when",
-            "Unbroken blue is the goal; above a break stands why the policy did not drive, where there is room." + more,
+            words.when,
+            "Unbroken blue is the goal; above a break stands why it was not the policy, where there is room." + more,
             wide=True,
         ),
         _unsafe_figure(decided, inputs.unsafe_threshold),
-        _reasons(total.reasons, all_withheld(evaluation.traces)),
+        _reasons(total.reasons, all_withheld(evaluation.traces), words),
         "</div>",
     ]
     if spread is not None:
@@ -81,7 +118,7 @@ def wheel_section(inputs: ReportInputs) -> str:
         parts.insert(
             0, f"<p>{share} (95% interval over episodes: {percent(spread.low)} to {percent(spread.high)}).</p>"
         )
-    return section("wheel", title, *parts)
+    return section("wheel", words.title, *parts)
 
 
 def _unsafe_figure(episodes: Episodes, given_threshold: float | None) -> str:
@@ -103,10 +140,10 @@ def _has_unsafe(trace: Trace) -> bool:
     return bool(np.isfinite(trace.proposed_unsafe).any() or np.isfinite(trace.decisions.unsafe_probability).any())
 
 
-def _reasons(reasons: Mapping[str, int], starts: Sequence[Withheld]) -> str:
+def _reasons(reasons: Mapping[str, int], starts: Sequence[Withheld], words: _Words) -> str:
     """Why the policy lost the wheel, and why it did not have it at the start."""
     if not reasons and not starts:
-        return missing("The policy had the wheel from the first tick and never lost it.")
+        return missing(words.always)
     rows = [(f"lost: {in_words(reason)}", times, f"{times} ×") for reason, times in reasons.items()]
     for when, for_good in (("withheld at the start", False), ("never given", True)):
         groups: dict[str, list[Withheld]] = {}
@@ -117,7 +154,7 @@ def _reasons(reasons: Mapping[str, int], starts: Sequence[Withheld]) -> str:
             (f"{when}: {start_reason(reason)}", len(group), f"{len(group)} ×, {in_seconds(group)}")
             for reason, group in groups.items()
         ]
-    return f'<div class="card"><h3>Why the policy did not have the wheel</h3>{bars(rows)}</div>'
+    return f'<div class="card"><h3>{words.withheld}</h3>{bars(rows)}</div>'
 
 
 def precision_section(inputs: ReportInputs) -> str:

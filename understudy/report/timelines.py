@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from understudy.evaluation.grasps import is_grasping, score_grasp
 from understudy.evaluation.scores import EpisodeScore
 from understudy.evaluation.traces import Trace
 from understudy.report.maps import driver_runs
@@ -32,12 +33,12 @@ def draw_drivers(name: str, episodes: Sequence[tuple[Trace, EpisodeScore]]) -> s
         for row, (trace, score) in enumerate(episodes):
             _draw_band(axes, -row, trace)
             _label_reasons(axes, -row, trace, score, longest)
-        axes.set_yticks([-row for row in range(len(episodes))], [_row_name(score) for _, score in episodes])
+        axes.set_yticks([-row for row in range(len(episodes))], [_row_name(*pair) for pair in episodes])
         axes.set_ylim(0.5 - len(episodes), 0.75)
         axes.set_xlim(0, longest)
         axes.set_xlabel("time in the episode (s)")
         quiet_axes(axes, grid="x")
-        return to_svg(figure, name, "Who drove, over time")
+        return to_svg(figure, name, "Who was in command, over time")
 
 
 def draw_unsafe(name: str, episodes: Sequence[tuple[Trace, EpisodeScore]], threshold: float) -> str:
@@ -47,7 +48,7 @@ def draw_unsafe(name: str, episodes: Sequence[tuple[Trace, EpisodeScore]], thres
         strips = figure.subplots(len(episodes), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (trace, score) in zip(strips, episodes, strict=True):
             _draw_strip(axes, trace)
-            axes.set_ylabel(_row_name(score), rotation=0, ha="right", va="center")
+            axes.set_ylabel(_row_name(trace, score), rotation=0, ha="right", va="center")
             axes.axhline(threshold, color=role("bad"), linewidth=1.2, linestyle=(0, (4, 3)))
         strips[-1].set_xlabel("time in the episode (s)")
         strips[-1].set_xlim(0, max(float(_seconds(trace)[-1]) for trace, _ in episodes))
@@ -58,7 +59,9 @@ def _seconds(trace: Trace) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return trace.elapsed_s(trace.decisions.stamps_ns)
 
 
-def _row_name(score: EpisodeScore) -> str:
+def _row_name(trace: Trace, score: EpisodeScore) -> str:
+    if is_grasping([trace]):
+        return f"{score.track}\n{'held up' if score_grasp(trace, score).success else 'not held up'}"
     # Without a simulator there are neither tracks nor laps.
     return f"{score.track}\n{count(score.laps, 'lap')}" if score.track else score.episode_id
 
