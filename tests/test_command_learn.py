@@ -94,3 +94,19 @@ def test_from_the_first_drive_to_a_bundle_and_a_page(capsys: pytest.CaptureFixtu
     assert other["rule"] == "dagger"
     assert other["members"] == {"1": 1.0}
     assert inspect_bundle(Path(other["bundle"])).noise_width == 0
+
+
+@pytest.mark.sim
+@pytest.mark.slow
+def test_the_arm_learns_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """Catches settings of the car that reach the arm, and a page that speaks of laps."""
+    words = ("--robot", "grasping", "--rounds", "2", "--ticks", "40", "--epochs", "1", "--validation", "0")
+    found = _learn(capsys, "dagger", *words, "--scenes", "3")
+    assert found["queries"] == found["ticks"] == 80
+    assert [entry["expert_ticks"] for entry in found["by_round"]] == [40, 0]
+    contract = load_contract(CONTRACT_FILE.with_name("grasping.yaml"))
+    assert verify_bundle(Path(found["bundle"]), contract).metadata.learner["name"] == "dagger"
+    page = outline(Path(found["report"]).read_text())
+    assert page.problems == []
+    assert "failures a try" in page.text
+    assert "falls" not in page.text

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from terminal_process import OnTerminal
 
 from il_nodes.bags import BagReader
 from il_nodes.live.stand_in import StandIn
 from il_nodes.live.wishes import PutIn, Told, told_from_json, wish_from_json
+from models.episodes import EXPERT, open_dataset
 from models.errors import DeploymentError
 from models.interactive import Plan
 from understudy.__main__ import run
@@ -150,3 +152,38 @@ def test_policies_are_swapped_in_and_an_ended_learning_goes_on(tmp_path: Path) -
     before = len(list(recordings.iterdir()))
     LearnSession(Workspace(place), Console(), _settings(3)).run("again")
     assert len(list(recordings.iterdir())) == before
+
+
+@pytest.mark.ros
+@pytest.mark.sim
+@pytest.mark.slow
+def test_a_person_at_the_keyboard_is_the_expert(tmp_path: Path) -> None:
+    """Catches labels that are not the person's, and a quit that loses what they have shown."""
+    place = tmp_path / "w"
+    words = (
+        "learn human-gated --live --expert human --teleop-device keyboard --tracks 3 --rounds 2 --ticks 40 --epochs 1"
+    )
+    arguments = ("-m", "understudy", *words.split(), "--validation", "0", "-w", str(place))
+    person = OnTerminal(*arguments, environment={**os.environ, "OMP_NUM_THREADS": "1"})
+    try:
+        pressed_s = [time.monotonic()]
+
+        def has_shown_enough() -> bool:
+            if "linear.x" in person.read() and time.monotonic() - pressed_s[-1] > 0.05:  # as a held key repeats
+                pressed_s.append(time.monotonic())
+                person.type(b"w")
+            return (place / "learning" / "live.jsonl").exists()
+
+        person.until(has_shown_enough, "a round of driving", PATIENCE_S)
+        person.type(b"q")
+        person.until(lambda: person.process.poll() is not None, "the end", PATIENCE_S)
+        assert person.process.returncode == DeploymentError.exit_code
+        assert "ended before the learning was done" in person.read()
+    finally:
+        person.close()
+    (round_,) = _rounds(place)
+    data = open_dataset(place / "learning" / "rounds" / "000" / "data")
+    assert len(data) == 40
+    assert set(data.driver.tolist()) == {EXPERT}
+    assert float(data.actions[:, 0].max()) > 1.0, "nobody drove forward"
+    assert len(finished_episodes(place / "learning" / "recordings")) >= len(round_["episodes"])

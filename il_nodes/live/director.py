@@ -25,6 +25,7 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
+from il_nodes.gate.decision import Reason
 from il_nodes.live.policy_node import ANSWER_S, PolicyNodeClient
 from il_nodes.live.stand_in import StandIn
 from il_nodes.live.wishes import Told, wish_from_json
@@ -64,7 +65,8 @@ class _Director:
             self._drives = True
             if self._stand_in is None or not self._stand_in.in_control:
                 answer = self._call(self._enable, SetBool.Request(data=True), ANSWER_S)
-                if not answer.success:
+                # Whoever holds the robot keeps it; the new policy drives once they hand it back.
+                if not answer.success and Reason.TAKEOVER not in answer.message:
                     raise DeploymentError("the gate does not let the policy drive", found=answer.message)
         except DeploymentError as error:
             return Told(problem=" ".join(str(error).split()))
