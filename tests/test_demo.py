@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from understudy.console import Console
-from understudy.demo import DemoSettings, _Chain
+from understudy.demo import DemoSettings, GraspDemoSettings, _Chain
 from understudy.environment.ros_environment import repository_root
 from understudy.evaluation.goals import Verdict, read_goals
 from understudy.evaluation.scores import Evaluation, Interval, Summary
@@ -106,6 +106,16 @@ def test_the_quick_demo_still_asks_the_policy_to_drive() -> None:
         assert settings.demonstrations.lock_step
         assert not settings.deployment.lock_step
     assert full.goals == Goals(laps=1.0, off_track=0, policy_share=0.95, autonomy=0.98)
+
+
+def test_the_demo_of_the_arm_asks_for_what_the_policy_does_by_itself() -> None:
+    """Catches scenes that were shown, a success that is the expert's, and labels that hang on the machine's load."""
+    for settings in (quick := GraspDemoSettings.quick(), full := GraspDemoSettings()):
+        assert not set(settings.demonstrations.scenes) & set(settings.deployment.scenes)
+        assert settings.demonstrations.lock_step
+        assert not settings.deployment.lock_step
+    assert quick.goals.policy_share > 0.0
+    assert min(full.goals.success, full.goals.alone, full.goals.policy_share) >= 0.5
 
 
 @pytest.fixture

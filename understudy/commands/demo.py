@@ -35,7 +35,7 @@ def demo(
 ) -> int:
     """Do the whole job on a simulated robot: record, train, export, deploy behind the safety gate, score, report.
 
-    Takes up to five minutes on two cores without a GPU. A second run reuses what is up to date. The last line on
+    Takes three to six minutes on two cores without a GPU. A second run reuses what is up to date. The last line on
     stdout is one JSON object. Exits with 0 when every goal is met, with 1 otherwise; the report is written either way.
     """
     from understudy.demo import DemoSettings, GraspDemoSettings, run_demo
