@@ -15,6 +15,9 @@ from models.reinforcement.world import Shape
 __all__ = ["ActionView", "ChangeView", "StateView", "View"]
 
 Float32s = npt.NDArray[np.float32]
+# How far the absorbing state lies from all others, in deviations of states. A reward whose slope is held near 1 cannot
+# tell it from them by more than that; were it nearer than the outermost states, falling would be better than leaning.
+FAR = 5.0
 
 
 class View(ABC):
@@ -43,7 +46,7 @@ class View(ABC):
     def absorbed(self) -> Float32s:
         """``(1, F)``, of a step in the absorbing state."""
         row = np.zeros((1, self.size), np.float32)
-        row[0, -1] = 1.0
+        row[0, -1] = FAR
         return row
 
     def draw(self, seen: Transitions, rows: Float32s, count: int, random: np.random.Generator) -> Float32s:
