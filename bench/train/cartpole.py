@@ -1,6 +1,6 @@
 """CartPole-v1: an expert, its demonstrations, and the return of a policy.
 
-Both sides import it, so it knows NumPy and Gymnasium only.
+Both sides import it, so it knows NumPy and Gymnasium only, and of the simulators the part that wants no more.
 
 Observations are position (m), velocity (m/s), angle (rad) and angular velocity (rad/s); actions 0 and 1 push with 10 N
 to the left and to the right. An episode ends when the pole falls, and after 500 steps: so 500 is the highest return.
@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HIGHEST_RETURN", "Demonstrations", "demonstrate", "expert_gain", "load", "returns", "save"]
+from sim.control.experts.cartpole import expert, gain
+
+__all__ = ["HIGHEST_RETURN", "Demonstrations", "demonstrate", "expert", "load", "returns", "save"]
 
 HIGHEST_RETURN = 500.0
 
@@ -25,12 +26,6 @@ Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 Act = Callable[[Floats], Integers]
 """Observations ``(N, 4)`` to actions ``(N,)``, 0 or 1."""
-
-# Of the environment's source: gravity (m/s²), masses of cart and pole (kg), half the pole's length (m), a step (s).
-GRAVITY, CART, POLE, HALF_LENGTH, STEP_S = 9.8, 1.0, 0.1, 0.5, 0.02
-# What the expert minimises: squares of the state, in which a radian counts as much as three metres, and of the force.
-STATE_COST, FORCE_COST = np.diag([1.0, 1.0, 10.0, 1.0]), 1e-3
-RICCATI_STEPS = 3000
 
 
 @dataclass(frozen=True)
@@ -54,36 +49,9 @@ class Demonstrations:
         return len(self.actions)
 
 
-@cache
-def expert_gain() -> npt.NDArray[np.float64]:
-    """``(4,)`` K of the linear-quadratic regulator ``force = -K x`` about the upright pole, from the Riccati recursion.
-
-    The environment's equations for small angles, in its own Euler steps.
-    """
-    total = CART + POLE
-    leverage = HALF_LENGTH * (4.0 / 3.0 - POLE / total)
-    ratio = POLE * HALF_LENGTH / total
-    motion = np.zeros((4, 4))
-    motion[0, 1] = motion[2, 3] = 1.0
-    motion[3, 2] = GRAVITY / leverage
-    motion[1, 2] = -ratio * motion[3, 2]
-    force = np.array([0.0, 1.0 / total + ratio / (total * leverage), 0.0, -1.0 / (total * leverage)])
-    a, b = np.eye(4) + STEP_S * motion, STEP_S * force
-    value, gain = STATE_COST.copy(), np.zeros(4)
-    for _ in range(RICCATI_STEPS):
-        gain = (b @ value @ a) / (FORCE_COST + b @ value @ b)
-        value = STATE_COST + a.T @ value @ (a - np.outer(b, gain))
-    return gain
-
-
-def expert(observations: Floats) -> Integers:
-    """Push to the side to which the regulator would push."""
-    return (observations @ -expert_gain() > 0.0).astype(np.int64)
-
-
 def demonstrate(seeds: Sequence[int]) -> Demonstrations:
     """An episode of the expert from each seed's start."""
-    gain = expert_gain()
+    regulator = gain()
     rows: list[tuple[Floats, int, Floats]] = []
     lengths = []
     with gymnasium.make("CartPole-v1") as environment:
@@ -91,7 +59,7 @@ def demonstrate(seeds: Sequence[int]) -> Demonstrations:
             observation, _ = environment.reset(seed=seed)
             steps, ended = 0, False
             while not ended:
-                action = int(-gain @ observation > 0.0)
+                action = int(-regulator @ observation > 0.0)
                 following, _, terminated, truncated, _ = environment.step(action)
                 rows.append((observation, action, following))
                 observation, ended, steps = following, terminated or truncated, steps + 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from models.learners.cloning_config import BehavioralCloningConfig
 from models.learners.descent import Descent, EagerDescent
 from models.learners.lessons import Lessons
 from models.learners.recorded_descent import RecordedDescent
+from models.learners.reproducible import reproducible
 from models.learners.safety import SafetyReport, fit_safety_classifier
 from models.learners.samples import TrainingSamples
 from models.learners.trained import EpochRecord, TrainedPolicy
@@ -71,7 +72,7 @@ class BehavioralCloning:
         training, held_out = (
             np.unique(dataset.episode_index[ticks]).tolist() for ticks in dataset.split(config.held_out, config.seed)
         )
-        with _reproducible(config.seed, config.threads):
+        with reproducible(config.seed, config.threads):
             policy = _new_policy(dataset, contract, config.policy)
             samples = TrainingSamples(dataset, policy, contract.memory, config.preload_bytes, config.augmentation)
             curve = self._train(policy, samples, held_out, progress, evaluate)
@@ -234,16 +235,3 @@ def _probe(dataset: EpisodeDataset, contract: Contract) -> dict[str, npt.NDArray
     count = len(dataset)
     indices = np.unique(np.linspace(0, count - 1, min(PROBES, count)).astype(np.int64))
     return {key: np.ascontiguousarray(rows) for key, rows in dataset.stack(indices, contract.memory).items()}
-
-
-@contextmanager
-def _reproducible(seed: int, threads: int) -> Iterator[None]:
-    """Seed torch and fix its thread count (sums depend on it), and give both back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,0 +1,1 @@
+"""Classic control: dynamics, experts, and who learns them from observation alone."""

@@ -1,0 +1,20 @@
+"""All that is measured in classic control of those who only watch, one part a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from bench.harness import Bench
+from bench.rewards.control.bco import bco_returns
+from bench.rewards.control.dynamics import dynamics
+from bench.rewards.control.experts import experts
+from bench.rewards.control.watched import TASK_NAMES
+
+__all__ = ["PARTS"]
+
+PARTS: dict[str, Callable[[Bench, bool], dict[str, object]]] = {
+    "control.dynamics": dynamics,
+    "control.experts": experts,
+    **{f"control.bco.{name}": partial(bco_returns, name) for name in TASK_NAMES},
+}

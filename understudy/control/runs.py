@@ -1,0 +1,171 @@
+"""One run of ``understudy learn`` in a control task: demonstrate, throw the actions away, learn, export, drive."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from models.data import FloatArray, Observation
+from models.policies import Policy
+from models.policies.checkpoint import Checkpoint
+from models.policies.choices import choice_policy
+from models.runtime import PolicyRuntime
+from models.trajectories import Trajectories
+from sim.control import TASKS, ControlBatch, ControlTask, returns
+from sim.control.experts import demonstrate
+from understudy.console import Console, jsonable
+from understudy.control.contract import STREAM, control_contract
+from understudy.control.recipes import bco_settings
+from understudy.workspace import Workspace
+
+__all__ = ["Request", "bundle_act", "control_checkpoint", "new_policy", "run"]
+
+# Worlds that the learner steps at a time.
+WORLDS = 20
+# Episodes that a policy is judged by, from starts that nobody demonstrated.
+EPISODES, JUDGED_FROM = 50, 1_000_000
+# Observations that an export is compared with torch on.
+_PROBES = 160
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be learned.
+
+    Attributes:
+        learner: its name.
+        task: one of ``TASKS``.
+        demonstrations: episodes.
+        seed: of everything.
+        options: of the learner, where they are not those that suit the task.
+    """
+
+    learner: str
+    task: str
+    demonstrations: int
+    seed: int
+    options: Mapping[str, float | int]
+
+
+def run(request: Request, place: Workspace, console: Console) -> dict[str, object]:
+    """Learn, and leave demonstrations, ``learning.json``, a checkpoint and ``policy.onnx``.
+
+    Args:
+        request: what to learn.
+        place: where to.
+        console: told about progress.
+
+    Returns:
+        What was found, and where it lies.
+    """
+    task = TASKS[request.task]
+    full, watched = place.path / "demonstrations.npz", place.path / "observations.npz"
+    learning = place.path / "learning.json"
+    outputs = [full, watched, learning, place.checkpoint, place.bundle]
+    with place.locked():
+        place.claim("learn", outputs)
+        with console.progress(f"demonstrating ({task.name})"):
+            shown = demonstrate(task, request.demonstrations, request.seed)
+        shown.save(full)
+        shown.without_actions().save(watched)
+        # The learner reads the file without actions, so that it cannot have seen any.
+        policy, found = _learn_bco(request, task, Trajectories.load(watched), console)
+        result: dict[str, object] = {
+            "learner": request.learner,
+            "task": task.name,
+            "seed": request.seed,
+            "demonstrations": shown.count,
+            "expert_return": float(shown.returns.mean()),
+            **found,
+        }
+        with console.progress("exporting"):
+            from models.bundle import export_bundle
+
+            control_checkpoint(task, policy, shown, request).save(place.checkpoint)
+            result["bundle"] = str(export_bundle(place.checkpoint, place.bundle).path.resolve())
+        with console.progress(f"driving policy.onnx for {EPISODES} episodes"):
+            judged = returns(task, bundle_act(task, place.bundle), EPISODES, JUDGED_FROM + request.seed)
+        result |= {"return": float(judged.mean()), "interval": _interval(judged), "episodes": EPISODES}
+        learning.write_text(json.dumps(jsonable(result), indent=1) + "\n", encoding="utf-8")
+        result["learning"] = learning.resolve()
+        place.finish("learn", "", outputs, result)
+    return result
+
+
+def new_policy(task: ControlTask, shown: Trajectories) -> Policy:
+    """A policy with fresh weights for a task with counted actions, scaled to what was shown."""
+    rows = shown.observations
+    return choice_policy(control_contract(task), np.array(task.action_values), rows.mean(axis=0), rows.std(axis=0))
+
+
+def control_checkpoint(task: ControlTask, policy: Policy, shown: Trajectories, request: Request) -> Checkpoint:
+    """A learned policy with all that an export needs."""
+    rows = np.ascontiguousarray(shown.observations)
+    chosen = np.unique(np.linspace(0, len(rows) - 1, _PROBES).astype(np.int64))
+    return Checkpoint(
+        policy=policy.eval(),
+        contract=control_contract(task),
+        learner={"name": request.learner, "task": task.name, "seed": request.seed, **request.options},
+        dataset_hash=hashlib.sha256(rows.tobytes()).hexdigest(),
+        unsafe_threshold_suggested=1.0,
+        probe={STREAM: rows[chosen, None]},
+    )
+
+
+def bundle_act(task: ControlTask, path: Path) -> Callable[[FloatArray], npt.NDArray[np.int64]]:
+    """What a policy node does: the bundle's own runtime, one observation a tick, commands in SI units."""
+    runtime = PolicyRuntime.load(path, provider="cpu")
+    values = np.array(task.action_values)
+    stamp_ns = 0
+
+    def act(observations: FloatArray) -> npt.NDArray[np.int64]:
+        nonlocal stamp_ns
+        commands = []
+        for row in observations:
+            stamp_ns += 1_000_000
+            commands.append(runtime.predict(Observation(stamp_ns, {STREAM: row[None]}, {STREAM: stamp_ns})).actions[0])
+        apart = np.abs(np.array(commands)[:, None] - values).sum(axis=2)
+        chosen: npt.NDArray[np.int64] = apart.argmin(axis=1)
+        return chosen
+
+    return act
+
+
+def _learn_bco(
+    request: Request, task: ControlTask, watched: Trajectories, console: Console
+) -> tuple[Policy, dict[str, object]]:
+    from models.learners.reproducible import reproducible
+    from models.observation_only.bco import BcoRound, bco
+
+    settings = bco_settings(task.name, request.options)
+    with reproducible(request.seed):
+        policy = new_policy(task, watched)
+    worlds = ControlBatch(task, WORLDS, request.seed)
+    with console.progress("learning (bco)", settings.rounds) as progress:
+
+        def tell(one: BcoRound) -> None:
+            progress.update(one.number, settings.rounds, f"round {one.number}: return {one.score:.1f}")
+
+        rounds = bco(
+            worlds,
+            watched,
+            policy,
+            settings,
+            request.seed,
+            lambda act: float(returns(task, act, EPISODES, request.seed).mean()),
+            tell,
+        )
+    return policy, {"steps": rounds[-1].steps, "rounds": [asdict(one) for one in rounds]}
+
+
+def _interval(samples: npt.NDArray[np.float64]) -> list[float]:
+    """95 % of the mean, by bootstrap over episodes."""
+    draws = np.random.default_rng(0).integers(0, len(samples), size=(_RESAMPLES, len(samples)))
+    return [float(bound) for bound in np.percentile(samples[draws].mean(axis=1), [2.5, 97.5])]
