@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from understudy.commands import learn_control, learn_interactive, learn_rewards
+from understudy.commands import learn_control, learn_imitation, learn_interactive, learn_rewards
 
 __all__ = ["app"]
 
@@ -19,3 +19,4 @@ def _group() -> None:
 learn_interactive.add_to(app)
 learn_rewards.add_to(app)
 learn_control.add_to(app)
+learn_imitation.add_to(app)

@@ -6,9 +6,13 @@ from collections.abc import Callable
 from functools import partial
 
 from bench.harness import Bench
+from bench.rewards.control.adversarial import LEARNED
 from bench.rewards.control.bco import bco_returns
 from bench.rewards.control.dynamics import dynamics
 from bench.rewards.control.experts import experts
+from bench.rewards.control.gail import gail_peer, gail_signs
+from bench.rewards.control.gcl import gcl_pieces
+from bench.rewards.control.ppo import ppo_peer, ppo_returns
 from bench.rewards.control.watched import TASK_NAMES
 
 __all__ = ["PARTS"]
@@ -17,4 +21,10 @@ PARTS: dict[str, Callable[[Bench, bool], dict[str, object]]] = {
     "control.dynamics": dynamics,
     "control.experts": experts,
     **{f"control.bco.{name}": partial(bco_returns, name) for name in TASK_NAMES},
+    "control.ppo": ppo_returns,
+    "control.ppo-peer": ppo_peer,
+    **LEARNED,
+    "control.gail-signs": gail_signs,
+    "control.gail-peer": gail_peer,
+    "control.gcl-pieces": gcl_pieces,
 }

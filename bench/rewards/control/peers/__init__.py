@@ -1,0 +1,1 @@
+"""The same trainings by other libraries, in environments of their own (`make peers`)."""

@@ -1,0 +1,106 @@
+"""What a peer's side is told, and what it answers; it runs beside the peer, so it knows Gymnasium and NumPy only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Answer", "Order", "Point", "returns"]
+
+Act = Callable[[npt.NDArray[np.float32]], npt.NDArray[Any]]
+"""Observations ``(N, O)`` to actions ``(N,)`` or ``(N, A)``."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """How good a policy was on the way.
+
+    Attributes:
+        steps: of all environments together.
+        seconds: of acting and learning; judging does not count.
+        score: mean return of its likeliest actions.
+    """
+
+    steps: int
+    seconds: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Order:
+    """One training.
+
+    Attributes:
+        gymnasium_id: of the environment that policies are judged in.
+        steps: of all environments together, at most.
+        seed: of everything.
+        starts: seeds of the episodes that policies are judged by.
+        until: a score that ends the training; None to go on to the end.
+        demonstrations: an ``.npz`` of ``models.trajectories``; empty for none.
+        options: of the library.
+    """
+
+    gymnasium_id: str
+    steps: int
+    seed: int
+    starts: tuple[int, ...]
+    until: float | None = None
+    demonstrations: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """One line, for a command line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Order:
+        """Read what ``to_json`` wrote."""
+        values = json.loads(text)
+        return cls(**{**values, "starts": tuple(values["starts"])})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How it went.
+
+    Attributes:
+        points: the policy on the way, the last one at the end.
+    """
+
+    points: tuple[Point, ...]
+
+    def to_json(self) -> str:
+        """One line, to be the last."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Answer:
+        """Read what ``to_json`` wrote."""
+        return cls(tuple(Point(**one) for one in json.loads(text)["points"]))
+
+
+def returns(gymnasium_id: str, act: Act, seeds: Sequence[int]) -> list[float]:
+    """The return of one episode from each seed's start, side by side."""
+    worlds = [gymnasium.make(gymnasium_id) for _ in seeds]
+    try:
+        rows = [world.reset(seed=seed)[0] for world, seed in zip(worlds, seeds, strict=True)]
+        found, running = [0.0] * len(seeds), list(range(len(seeds)))
+        while running:
+            actions = act(np.stack([rows[index] for index in running]).astype(np.float32))
+            still = []
+            for index, action in zip(running, actions, strict=True):
+                rows[index], reward, terminated, truncated, _ = worlds[index].step(action)
+                found[index] += float(reward)
+                if not (terminated or truncated):
+                    still.append(index)
+            running = still
+    finally:
+        for world in worlds:
+            world.close()
+    return found

@@ -1,0 +1,79 @@
+"""``understudy learn gail`` and its like: what they leave, what they print, and what a learner may read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from html_outline import outline
+
+from models.policies.checkpoint import Checkpoint
+from models.trajectories import Trajectories
+from sim.control import TASKS, returns
+from understudy.__main__ import run
+from understudy.control.runs import bundle_act
+
+STEPS = "4096"
+
+
+def _learn(learner: str, place: Path, capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, object]:
+    words = ["learn", learner, "--task", "cartpole", "--demonstrations", "3", "--steps", STEPS, *options]
+    assert run([*words, "-w", str(place), "--json"]) == 0
+    found: dict[str, object] = json.loads(capsys.readouterr().out)
+    return found
+
+
+@pytest.mark.parametrize("learner", ["gail", "gaifo"])
+def test_a_run_ends_in_a_bundle_and_a_page(learner: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Catches a bundle that acts otherwise than the policy that was learned, and a learner that is given actions."""
+    place = tmp_path / "run"
+    result = _learn(learner, place, capsys)
+    assert result["steps"] == int(STEPS)
+    shown = Trajectories.load(place / "demonstrations.npz")
+    assert (shown.actions is None) == (learner == "gaifo")
+    task = TASKS["cartpole"]
+    by_bundle = returns(task, bundle_act(task, place / "policy.onnx"), 5, 0)
+    policy = Checkpoint.load(place / "checkpoint").policy
+    assert not policy.is_recurrent
+    assert by_bundle.min() >= 1.0
+    page = (place / "report.html").read_text()
+    assert f"understudy learn {learner} --task cartpole --demonstrations 3" in page
+    assert page.count("<svg") == 4
+    found = outline(page)
+    assert not found.problems
+    assert len(found.ids) == len(set(found.ids))
+    assert json.loads((place / "learning.json").read_text())["return"] == result["return"]
+
+
+def test_a_bundle_is_the_actor() -> None:
+    """Catches a layer that is copied to the wrong place, another normalisation, and actions in another order."""
+    import torch
+
+    from models.reinforcement.actor import make_actor
+    from models.reinforcement.exported import policy_of
+    from understudy.control.contract import STREAM, control_contract
+
+    for name in ("cartpole", "acrobot", "mountain-car"):
+        task, random = TASKS[name], np.random.default_rng(0)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            actor = make_actor(task, 16)
+            torch.nn.init.normal_(actor.layers.output.weight)
+        rows = random.normal(1.0, 2.0, size=(500, task.observation_size)).astype(np.float32)
+        actor.statistics.add(rows)
+        policy = policy_of(actor, control_contract(task), task.action_values)
+        with torch.inference_mode():
+            commands, unsafe = policy({STREAM: torch.from_numpy(rows[:, None])})
+        values = np.array(task.action_values)
+        np.testing.assert_allclose(commands[:, 0].numpy(), values[actor.act(rows)], atol=1e-5)
+        assert len(np.unique(actor.act(rows))) >= 2
+        assert float(unsafe.max()) < 0.5
+
+
+def test_what_makes_no_sense_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = str(tmp_path / "run")
+    assert run(["learn", "gail", "--task", "nowhere", "-w", place]) == 2
+    assert run(["learn", "imrl", "--demonstrations", "0", "-w", place]) == 2
+    assert not Path(place).exists()

@@ -1,0 +1,113 @@
+"""How much of each learned reward, and of policy optimisation, each task wants.
+
+What ``understudy learn`` takes unless it is told otherwise, and what the bench measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from models.learned_rewards import (
+    DiscriminatorConfig,
+    GailConfig,
+    GclConfig,
+    ImrlConfig,
+    LearnedReward,
+    Plan,
+    gaifo,
+    gail,
+    gcl,
+    imrl,
+    state_gail,
+)
+from models.reinforcement import PpoConfig
+from models.trajectories import Trajectories
+from sim.control import ControlTask
+
+__all__ = ["LEARNERS", "PPO_RECIPES", "WATCHERS", "Recipe", "make_reward", "recipe"]
+
+LEARNERS = ("gail", "gail-states", "gaifo", "imrl", "gcl")
+WATCHERS = ("gail-states", "gaifo", "imrl")
+"""Learners that need no actions of the expert."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What suits a task.
+
+    Attributes:
+        environments: N.
+        plan: how long and how the policy learns.
+        gail: options of the discriminators.
+        imrl: of the forward model.
+        gcl: of the neural cost.
+    """
+
+    environments: int
+    plan: Plan
+    gail: GailConfig = field(default_factory=GailConfig)
+    imrl: ImrlConfig = field(default_factory=ImrlConfig)
+    gcl: GclConfig = field(default_factory=GclConfig)
+
+
+# Less patience than that, and the cart learns to carry the pole off the rail.
+_CARTPOLE = PpoConfig(steps=64, discount=0.99, entropy_weight=0.01)
+# Their goals are far from the start: a policy that makes up its mind soon never finds the short way.
+_ACROBOT = PpoConfig(steps=128, entropy_weight=0.01)
+_MOUNTAIN_CAR = PpoConfig(steps=128, entropy_weight=0.06)
+# A flatter penalty: what tells a good swing from the best one is a small part of a state's range.
+_SHARP = GailConfig(discriminator=DiscriminatorConfig(updates=10, penalty=0.1))
+
+PPO_RECIPES: Mapping[str, Recipe] = {
+    "cartpole": Recipe(16, Plan(steps=80_000, ppo=_CARTPOLE)),
+    "acrobot": Recipe(16, Plan(steps=120_000, ppo=PpoConfig(steps=128))),
+}
+"""For a world's own reward."""
+
+_RECIPES: Mapping[str, Recipe] = {
+    "cartpole": Recipe(16, Plan(steps=40_000, ppo=_CARTPOLE)),
+    "acrobot": Recipe(16, Plan(steps=150_000, ppo=_ACROBOT), _SHARP),
+    "mountain-car": Recipe(16, Plan(steps=300_000, ppo=_MOUNTAIN_CAR), _SHARP),
+}
+# Where a learner wants another way of learning from its reward.
+_PPO: Mapping[tuple[str, str], PpoConfig] = {
+    ("imrl", "mountain-car"): PpoConfig(steps=128, discount=0.95, entropy_weight=0.01),
+    # Its reward has the policy's entropy in it.
+    ("gcl", "acrobot"): PpoConfig(steps=128),
+    ("gcl", "mountain-car"): PpoConfig(steps=128),
+}
+
+
+def recipe(learner: str, task: str, *, steps: int | None = None) -> Recipe:
+    """Of a learner of :data:`LEARNERS` in a task.
+
+    Args:
+        learner: its name.
+        task: of ``sim.control.TASKS``, one with counted actions.
+        steps: of all environments together, where not as many as suit the task.
+    """
+    found = _RECIPES[task]
+    found = replace(found, plan=replace(found.plan, ppo=_PPO.get((learner, task), found.plan.ppo)))
+    return found if steps is None else replace(found, plan=replace(found.plan, steps=steps))
+
+
+def make_reward(learner: str, task: ControlTask, shown: Trajectories, suited: Recipe, seed: int) -> LearnedReward:
+    """The reward that a learner learns.
+
+    Args:
+        learner: of :data:`LEARNERS`.
+        task: the world.
+        shown: demonstrations.
+        suited: the options.
+        seed: of weights and draws.
+    """
+    absorbing = suited.plan.absorbing
+    if learner == "imrl":
+        return imrl(task, shown, replace(suited.imrl, absorbing=absorbing), seed)
+    if learner == "gcl":
+        return gcl(task, shown, replace(suited.gcl, absorbing=absorbing), seed)
+    config = replace(suited.gail, absorbing=absorbing)
+    if learner == "gail":
+        return gail(task, shown, config, seed)
+    return state_gail(task, shown, config, seed) if learner == "gail-states" else gaifo(task, shown, config, seed)
