@@ -1,0 +1,58 @@
+"""Pictures of the modes experiment: where the robots drove, and what they first did about the obstacle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.policies.lane.fork import OBSTACLE_RADIUS_M, ROBOT_RADIUS_M
+from bench.policies.lane.pictures import new_figure, save
+from bench.policies.lane.robot import Array
+
+__all__ = ["draw_commands", "draw_drives"]
+
+COLUMNS = 3
+# Okabe & Ito's: blue passes, vermilion does not.
+PASSES, HITS = "#0072b2", "#d55e00"
+
+
+def draw_drives(places: Mapping[str, Sequence[Array]], path: Path) -> None:
+    """The way of every drive, one panel a head; dotted: what the robot's middle must not enter."""
+    figure, panels = _panels(len(places), 2.0)
+    for panel, (name, drives) in zip(panels, places.items(), strict=False):
+        panel.add_patch(_disc(OBSTACLE_RADIUS_M, color="#5d6878"))
+        panel.add_patch(_disc(OBSTACLE_RADIUS_M + ROBOT_RADIUS_M, fill=False, linestyle=":"))
+        for way in drives:
+            passes = way[-1, 0] > OBSTACLE_RADIUS_M + ROBOT_RADIUS_M
+            panel.plot(way[:, 0], way[:, 1], color=PASSES if passes else HITS, linewidth=0.8, alpha=0.6)
+        panel.set(title=name, xlim=(-2.0, 1.0), ylim=(-1.5, 1.5), aspect="equal")
+    figure.supxlabel("along the road (m)")
+    figure.supylabel("to the left (m)")
+    save(figure, path)
+
+
+def draw_commands(first: Mapping[str, Array], path: Path) -> None:
+    """Speeds of both wheels in the first answer to the obstacle, above the cruise's; the dotted line is straight on."""
+    figure, panels = _panels(len(first), 2.4)
+    for panel, (name, commands) in zip(panels, first.items(), strict=False):
+        panel.axline((0.0, 0.0), slope=1.0, color="#5d6878", linestyle=":", linewidth=1)
+        panel.plot(commands[:, 0], commands[:, 1], "o", color=PASSES, markersize=3, alpha=0.5)
+        panel.set(title=name, xlim=(-0.8, 0.8), ylim=(-0.8, 0.8), aspect="equal")
+    figure.supxlabel("left wheel, above cruise (m/s)")
+    figure.supylabel("right wheel, above cruise (m/s)")
+    save(figure, path)
+
+
+def _panels(count: int, height: float) -> tuple[Any, Any]:
+    rows = -(-count // COLUMNS)
+    figure, axes = new_figure(rows, COLUMNS, (8.0, height * rows + 0.6), sharex=True, sharey=True)
+    for spare in axes.flat[count:]:
+        spare.set_visible(False)
+    return figure, axes.flat
+
+
+def _disc(radius_m: float, **style: Any) -> Any:
+    from matplotlib.patches import Circle
+
+    return Circle((0.0, 0.0), radius_m, **style)
