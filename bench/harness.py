@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Bench", "Goal", "Interval", "bootstrap_interval", "median_interval", "wilson_interval"]
+__all__ = ["Bench", "Goal", "Interval", "bootstrap_interval", "commit", "median_interval", "wilson_interval"]
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -119,7 +119,8 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Of the code that runs, with ``-dirty`` where it was changed since."""
     answer = subprocess.run(
         ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False, cwd=RESULTS.parent
     )
@@ -198,7 +199,7 @@ class Bench:
         document: dict[str, Any] = {
             "bench": self.name,
             "quick": self.quick,
-            "commit": _commit(),
+            "commit": commit(),
             "seeds": self.seeds,
             "elapsed_s": round(time.monotonic() - self._started, 1),
             "machine": self._machine,

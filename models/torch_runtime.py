@@ -51,7 +51,8 @@ class TorchRuntime:
         }
         noise = None if drawn is None else torch.from_numpy(drawn[np.newaxis])
         was_training = policy.training
-        policy.eval()
+        if was_training:  # not otherwise: it goes through all layers, which takes as long as a small network's answer
+            policy.eval()
         try:
             with torch.inference_mode():
                 if not policy.is_recurrent:
@@ -61,6 +62,7 @@ class TorchRuntime:
                         self._state = policy.initial_state(1)
                     (action, unsafe), self._state = policy.step(raw, self._state, noise)
         finally:
-            policy.train(was_training)
+            if was_training:
+                policy.train()
         names = policy.specification.action_names
         return Proposal(observation.stamp_ns, action[0].numpy(), float(unsafe[0]), names)

@@ -13,7 +13,7 @@ from bench.interactive.course import CONTRACT, course
 from bench.interactive.ridge import RidgeLearner
 from bench.interactive.slopes import log_log_slope
 from models.data import FloatArray, Observation
-from models.episodes import Episode, EpisodeDataset, write_dataset
+from models.episodes import Episode, EpisodeDataset, join_datasets, write_dataset
 
 QUIET = np.empty(0, np.float32)
 
@@ -54,6 +54,27 @@ def test_ridge_finds_the_line_and_heeds_the_weights(tmp_path: Path) -> None:
         error = float(np.abs(np.array(found) - truth[:50]).max())
         assert error < worst
         assert weight == 0.0 or error > 0.5
+
+
+def test_ridge_goes_on_from_the_sums_it_has(tmp_path: Path) -> None:
+    """Catches rounds that are counted twice or not at all, and sums of other episodes that are kept."""
+    parts = [_part(tmp_path / f"{number}", number) for number in range(3)]
+    learner = RidgeLearner()
+    for number in range(3):
+        dataset = join_datasets(parts[: number + 1])
+        found, anew = learner.fit(dataset), RidgeLearner().fit(dataset)
+        np.testing.assert_array_equal(found.actor.weights, anew.actor.weights)
+        assert found.report == anew.report
+    alone = learner.fit(parts[2])
+    np.testing.assert_array_equal(alone.actor.weights, RidgeLearner().fit(parts[2]).actor.weights)
+
+
+def _part(path: Path, number: int) -> EpisodeDataset:
+    random = np.random.default_rng(number)
+    images = random.integers(0, 255, (60, *IMAGE), np.uint8)
+    state = random.normal(size=(60, 2)).astype(np.float32)
+    one = episode(number, images, random.uniform(0.0, 1.0, (60, 2)).astype(np.float32), state)
+    return write_dataset(path, [one], small_contract())
 
 
 def test_the_kart_sees_what_its_contract_says() -> None:

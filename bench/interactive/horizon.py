@@ -1,4 +1,4 @@
-"""Cost against horizon on the road: the same claim as the chain's, in the driving simulator.
+"""Cost against horizon on the road: the same claim as the chain's, with the kart on the driving simulator's tracks.
 
 Both learners get the same number of labels on the same course; then their policies drive, from the expert's own states
 (it drives the first three seconds), until they have driven ``T`` ticks, and nobody puts a fallen car back. A tick costs
@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,12 @@ from bench.interactive.course import CONTRACT, course, open_course
 from bench.interactive.pictures import Curve, draw_costs
 from bench.interactive.ridge import RidgeLearner
 from bench.interactive.slopes import hold_slopes, log_log_slope
+from bench.units import kept_units
 from models.bundle.noise import draw_noise
 from models.interactive import Actor, Plan, RoundStore, learn, make_rule
 from models.interactive.in_process import episode_seed
 from sim.driving.in_process import DrivingDriver, InProcessDriving
+from sim.driving.kart import KartWorld
 
 __all__ = ["horizon"]
 
@@ -44,11 +47,13 @@ class Size:
         horizons: T, ticks.
         rounds: of 1,000 labels.
         episodes: over which a policy's cost is averaged.
+        pixel_noise: of the course; less than the kart's, so that cloning stays on the road for a while.
     """
 
-    horizons: tuple[int, ...] = (20, 40, 80, 160)
+    horizons: tuple[int, ...] = (60, 120, 240, 480)
     rounds: int = 6
     episodes: int = 40
+    pixel_noise: float = 60.0
 
 
 QUICK = Size(rounds=3, episodes=6)
@@ -57,17 +62,17 @@ SIDES = ("bc", "dagger")
 
 def horizon(bench: Bench, quick: bool) -> dict[str, object]:
     """Learn, measure, fit slopes, draw."""
-    size = QUICK if quick else Size()
+    size, units = QUICK if quick else Size(), kept_units(bench, "horizon")
     costs: dict[str, list[list[float]]] = {name: [] for name in SIDES}
     left: dict[str, list[float]] = {name: [] for name in SIDES}
     for seed in bench.seeds[:1] if quick else bench.seeds:
         for name in SIDES:
-            found = _measure(_learn(name, seed, size), seed, size)
-            totals = np.cumsum(found, axis=1).mean(axis=0)
-            costs[name].append([float(totals[ticks - 1]) for ticks in size.horizons])
-            left[name].append(float((found >= 1.0).any(axis=1).mean()))
-            shown = [round(one, 4) for one in costs[name][-1]]
-            print(f"horizon, seed {seed}, {name}: {shown}, left {left[name][-1]:.2f}", file=sys.stderr, flush=True)
+            settings = {"size": asdict(size), "seed": seed}
+            found = units.get(f"{name}-{seed}", settings, partial(_costs, name, seed, size))
+            costs[name].append(found["cost"])
+            left[name].append(found["left"])
+            shown = [round(one, 4) for one in found["cost"]]
+            print(f"horizon, seed {seed}, {name}: {shown}, left {found['left']:.2f}", file=sys.stderr, flush=True)
     slopes = {name: [log_log_slope(size.horizons, one) for one in rows] for name, rows in costs.items()}
     intervals = {name: bootstrap_interval(values) for name, values in slopes.items()}
     if not quick:
@@ -83,11 +88,22 @@ def horizon(bench: Bench, quick: bool) -> dict[str, object]:
         "slope": {name: asdict(interval) for name, interval in intervals.items()},
         "slopes": slopes,
         "left_the_road": left,
+        "units": units.account,
+    }
+
+
+def _costs(name: str, seed: int, size: Size) -> dict[str, object]:
+    """Mean cost of an episode at every horizon, and the share of episodes that have left the road by the longest."""
+    found = _measure(_learn(name, seed, size), seed, size)
+    totals = np.cumsum(found, axis=1).mean(axis=0)
+    return {
+        "cost": [float(totals[ticks - 1]) for ticks in size.horizons],
+        "left": float((found >= 1.0).any(axis=1).mean()),
     }
 
 
 def _learn(name: str, seed: int, size: Size) -> Actor:
-    with open_course(seed) as (collector, _), tempfile.TemporaryDirectory() as folder:
+    with open_course(seed, size.pixel_noise) as (collector, _), tempfile.TemporaryDirectory() as folder:
         plan = Plan(size.rounds, validation=0, seed=seed)
         return learn(make_rule(name), collector, RidgeLearner(), RoundStore(Path(folder), {}), plan).actor
 
@@ -96,23 +112,25 @@ def _measure(actor: Actor, seed: int, size: Size) -> npt.NDArray[np.float64]:
     """``(episodes, T)`` cost of each tick, on starts that are the same for both sides."""
     rows = []
     # A lap is over before some horizons are.
-    with InProcessDriving(replace(course(seed, puts_back=False), laps=10.0), CONTRACT) as world:
+    task = replace(course(seed, puts_back=False, pixel_noise=size.pixel_noise), laps=10.0)
+    with InProcessDriving(task, CONTRACT, KartWorld) as world:
         for index in range(size.episodes):
             rows.append(_drive(world, actor, episode_seed(seed, MEASURED, index), max(size.horizons)))
     return np.array(rows)
 
 
 def _drive(world: InProcessDriving, actor: Actor, seed: int, ticks: int) -> list[float]:
+    """The cost of every tick; whoever crosses the road again by chance is lost all the same, and is not watched."""
     world.reset(seed)
     driver = DrivingDriver(world)
     for _ in range(LEAD_IN):
         world.step(driver.action(world.observe()))
-    costs, lost = [], False
-    for _ in range(ticks):
+    costs: list[float] = []
+    while len(costs) < ticks:
         observation = world.observe()
         answer = actor.answer(observation, draw_noise(seed, observation.stamp_ns, actor.noise_width))
         world.step(np.clip(answer.action, CONTRACT.action_minimum, CONTRACT.action_maximum))
-        # Whoever crosses the road again by chance is lost all the same: nobody drives there.
-        lost = lost or world.deviation >= world.measure.limit
-        costs.append(1.0 if lost else (world.deviation / world.measure.limit) ** 2)
+        if world.deviation >= world.measure.limit:
+            return costs + [1.0] * (ticks - len(costs))
+        costs.append((world.deviation / world.measure.limit) ** 2)
     return costs

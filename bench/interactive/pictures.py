@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bench.harness import RESULTS, bootstrap_interval
 from understudy.report.style import PALETTE
 
-__all__ = ["Curve", "draw_costs", "draw_rounds", "new_axes", "save"]
+__all__ = ["Curve", "draw_bars", "draw_costs", "draw_rounds", "new_axes", "save"]
 
 Array = npt.NDArray[np.float64]
 
@@ -90,6 +90,32 @@ def draw_rounds(axis: Any, curves: Sequence[Curve], label: str, rounds: Sequence
         axis.fill_between(rounds, [b.low for b in bounds], [b.high for b in bounds], color=colour, alpha=0.15)
         axis.plot(rounds, [b.value for b in bounds], color=colour, marker="o", markersize=3, label=curve.label)
     axis.set(xlabel="round", ylabel=label)
+
+
+def draw_bars(
+    axis: Any, sides: Mapping[str, tuple[str, str]], groups: Mapping[str, Mapping[str, Array]], label: str
+) -> None:
+    """Means over seeds with their intervals, and a point for each seed.
+
+    Args:
+        axis: drawn on.
+        sides: name of a side to its label and the role of its colour.
+        groups: name of a group to the values ``(seeds,)`` of each side.
+        label: of the values.
+    """
+    width = 0.8 / len(sides)
+    for index, (name, (words, role)) in enumerate(sides.items()):
+        places = np.arange(len(groups)) + (index - (len(sides) - 1) / 2.0) * width
+        bounds = [bootstrap_interval(values[name]) for values in groups.values()]
+        means = np.array([bound.value for bound in bounds])
+        errors = np.array([[bound.value - bound.low, bound.high - bound.value] for bound in bounds]).T
+        axis.bar(places, means, 0.9 * width, color=_colour(role), alpha=0.8, label=words)
+        axis.errorbar(places, means, errors, fmt="none", ecolor=_colour("ink"), capsize=3)
+        for place, values in zip(places, groups.values(), strict=True):
+            axis.scatter(np.full(len(values[name]), place), values[name], s=8, color=_colour("ink"), zorder=3)
+    axis.set_xticks(np.arange(len(groups)), list(groups))
+    axis.set_ylabel(label)
+    axis.grid(visible=False, axis="x")
 
 
 def _colour(role: str) -> str:

@@ -56,30 +56,72 @@ class LearnedLine:
 
 
 @dataclass(frozen=True)
+class Sums:
+    """The normal equations of some episodes: they add up, so that a frame is multiplied once and not every round.
+
+    Attributes:
+        episodes: ids, in the order in which they were added.
+        gram: ``(D + 1, D + 1)`` weighted sum of the features' products.
+        moment: ``(D + 1, A)`` of features and labels.
+        square: ``(A,)`` of squared labels.
+        weight: of all labels.
+    """
+
+    episodes: tuple[str, ...] = ()
+    gram: Array | float = 0.0
+    moment: Array | float = 0.0
+    square: Array | float = 0.0
+    weight: float = 0.0
+
+    def plus(self, name: str, rows: Array, labels: Array, weights: Array) -> Sums:
+        """With one more episode; single precision within it, double between them."""
+        scaled = (rows * np.sqrt(weights)[:, None]).astype(np.float32)
+        return Sums(
+            (*self.episodes, name),
+            self.gram + (scaled.T @ scaled).astype(np.float64),
+            self.moment + rows.T @ (labels * weights[:, None]),
+            self.square + weights @ labels**2,
+            self.weight + float(weights.sum()),
+        )
+
+
 class RidgeLearner:
     """Weighted least squares with a penalty on ``W``.
 
-    Attributes:
+    It remembers the sums of the dataset that it saw last, and goes on from them where the next one begins with the same
+    episodes: so an instance is for one learning. Sums are made episode by episode either way, and equal datasets give
+    equal policies.
+
+    Args:
         penalty: of a squared weight, for each labelled frame.
     """
 
-    penalty: float = 1e-3
+    def __init__(self, penalty: float = 1e-3) -> None:
+        self._penalty, self._seen = penalty, Sums()
 
     def fit(self, dataset: EpisodeDataset, tau: float | None = None, notice: Notice | None = None) -> LearnedLine:
         """Solve the normal equations."""
-        ticks = np.flatnonzero(dataset.labelled)
-        rows = _features({key: np.asarray(values[ticks]) for key, values in dataset.observations.items()})
-        targets = np.asarray(dataset.actions[ticks], np.float64)
-        weights = np.ones(len(ticks)) if dataset.weights is None else np.asarray(dataset.weights[ticks], np.float64)
-        weighed = rows * (weights / weights.mean())[:, None]
-        gram = weighed.T @ rows
-        diagonal = np.full(len(gram), self.penalty * len(ticks))
+        sums = self._seen = self._summed(dataset)
+        gram, moment = np.asarray(sums.gram), np.asarray(sums.moment)
+        # The penalty is per frame, whatever frames weigh.
+        diagonal = np.full(len(gram), self._penalty * sums.weight)
         diagonal[-1] = 0.0  # the offset costs nothing
-        solved: Array = np.linalg.solve(gram + np.diag(diagonal), weighed.T @ targets)
+        solved: Array = np.linalg.solve(gram + np.diag(diagonal), moment)
         if notice is not None:
             notice(1, 1)
-        errors = rows @ solved - targets
-        return LearnedLine(LinearPolicy(solved), report={"rms_error": np.sqrt(np.mean(errors**2, axis=0)).tolist()})
+        squares = sums.square - 2.0 * (solved * moment).sum(axis=0) + (solved * (gram @ solved)).sum(axis=0)
+        errors = np.sqrt(np.maximum(squares, 0.0) / sums.weight)
+        return LearnedLine(LinearPolicy(solved), report={"rms_error": errors.tolist()})
+
+    def _summed(self, dataset: EpisodeDataset) -> Sums:
+        ids, known = dataset.episode_ids, len(self._seen.episodes)
+        sums = self._seen if ids[:known] == self._seen.episodes else Sums()
+        for number in range(len(sums.episodes), len(ids)):
+            ticks = np.flatnonzero((dataset.episode_index == number) & dataset.labelled)
+            rows = _features({key: np.asarray(values[ticks]) for key, values in dataset.observations.items()})
+            weights = np.ones(len(ticks)) if dataset.weights is None else np.asarray(dataset.weights[ticks], np.float64)
+            sums = sums.plus(ids[number], rows, np.asarray(dataset.actions[ticks], np.float64), weights)
+        return sums
 
     def load(self, folder: Path) -> LinearPolicy:
         """Read the weights."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,7 @@ import numpy.typing as npt
 from bench.harness import Bench, bootstrap_interval
 from bench.interactive.course import open_course
 from bench.interactive.pictures import Curve, draw_rounds, new_axes, save
+from bench.units import kept_units
 from models.interactive import Learning, Plan, RoundRecord, RoundStore, Rule, learn
 from models.interactive.rules import Dagger, SafeDagger
 
@@ -40,9 +43,9 @@ class Size:
         laps: that every policy drives alone.
     """
 
-    rounds: int = 6
+    rounds: int = 5
     ticks: int = 1000
-    epochs: int = 10
+    epochs: int = 8
     laps: int = 2
 
 
@@ -51,27 +54,38 @@ QUICK = Size(rounds=3, ticks=400, epochs=4, laps=1)
 
 def safe(bench: Bench, quick: bool) -> dict[str, object]:
     """Learn, count, compare, draw."""
-    size = QUICK if quick else Size()
-    learned: dict[str, list[Learning]] = {name: [] for name in SIDES}
+    size, units = QUICK if quick else Size(), kept_units(bench, "safe")
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in SIDES}
     for seed in bench.seeds[:1] if quick else bench.seeds:
-        for name in SIDES:
-            learned[name].append(_learn(name, seed, size))
-            found = _numbers(learned[name][-1:])
-            shown = {key: [round(float(one), 2) for one in values[0]] for key, values in found.items()}
+        for name, rule in SIDES.items():
+            settings = {"size": asdict(size), "rule": repr(rule), "seed": seed}
+            runs[name].append(units.get(f"{name}-{seed}", settings, partial(_learned, rule, seed, size)))
+            shown = {key: [round(one, 2) for one in values] for key, values in runs[name][-1]["by_round"].items()}
             print(f"safe, seed {seed}, {name}: {shown}", file=sys.stderr, flush=True)
-    tables = {name: _numbers(runs) for name, runs in learned.items()}
+    tables = {name: _tables(found) for name, found in runs.items()}
     if not quick:
         _hold(bench, tables)
     _draw(tables)
     return {
         "size": asdict(size),
         "by_round": {name: {key: values.tolist() for key, values in table.items()} for name, table in tables.items()},
-        "classifier": [[record.report["safety"] for record in run.records] for run in learned["safedagger"]],
+        "classifier": [run["classifier"] for run in runs["safedagger"]],
         "saved": asdict(bootstrap_interval(_asked(tables, "safedagger") / _asked(tables, "dagger"))),
+        "units": units.account,
     }
 
 
-def _learn(name: str, seed: int, size: Size) -> Learning:
+def _learned(rule: Rule, seed: int, size: Size) -> dict[str, object]:
+    """What is counted of every round, and what the classifiers were worth."""
+    records = _learn(rule, seed, size).records
+    rows = [_of(record) for record in records]
+    return {
+        "by_round": {key: [row[key] for row in rows] for key in rows[0]},
+        "classifier": [record.report["safety"] for record in records],
+    }
+
+
+def _learn(rule: Rule, seed: int, size: Size) -> Learning:
     from models.learners import BehavioralCloningConfig, SafetyConfig
     from models.learners.interactive import CloningLearner
     from models.policies import PolicyConfig
@@ -79,19 +93,18 @@ def _learn(name: str, seed: int, size: Size) -> Learning:
     config = BehavioralCloningConfig(
         policy=PolicyConfig(crop_top=0.3, pool=1, image_channels=(8, 16), features=32, safety_features=16),
         epochs=size.epochs,
-        safety=SafetyConfig(deployed_share=None, seed=seed),
+        safety=SafetyConfig(deployed_share=None, seed=seed) if rule.needs_safety else None,
         light=0.0,
         seed=seed,
     )
     plan = Plan(size.rounds, size.ticks, validation=size.laps, seed=seed, episodes=5)
     with open_course(seed) as (collector, _), tempfile.TemporaryDirectory() as folder:
-        return learn(SIDES[name], collector, CloningLearner(config), RoundStore(Path(folder), {}), plan)
+        return learn(rule, collector, CloningLearner(config), RoundStore(Path(folder), {}), plan)
 
 
-def _numbers(runs: list[Learning]) -> dict[str, Table]:
+def _tables(runs: Sequence[Mapping[str, Any]]) -> dict[str, Table]:
     """``(seeds, rounds)`` by what is counted."""
-    rows = [[_of(record) for record in run.records] for run in runs]
-    return {key: np.array([[one[key] for one in row] for row in rows], np.float64) for key in rows[0][0]}
+    return {key: np.array([run["by_round"][key] for run in runs], np.float64) for key in runs[0]["by_round"]}
 
 
 def _of(record: RoundRecord) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """How fast Understudy clones behaviour, beside `imitation` 1.0.1, at equal return.
 
-``python -m bench.train [--quick] [--seeds 5]``; needs ``make peers``.
+``python -m bench.train [--quick] [--seeds 5] [--keep FOLDER]``; needs ``make peers``. ``--keep`` lets a run be ended at
+any moment and go on: the trainings of a seed are kept.
 
 Demonstrations of CartPole-v1 by a regulator that always reaches 500 are made here, and both libraries learn from the
 same ones: two layers of 32 units, lessons of 32 frames, equally many epochs, one thread each, learning rates their own.
@@ -22,9 +23,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +35,7 @@ from bench.harness import Bench, Interval, bootstrap_interval, median_interval
 from bench.train import ours
 from bench.train.cartpole import Demonstrations, demonstrate, save
 from bench.train.order import Answer, Order
+from bench.units import add_keep_option, kept_units
 from models.errors import UnderstudyError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -62,7 +66,7 @@ class Size:
     """
 
     demonstrations: int = 20
-    epochs: int = 20
+    epochs: int = 10
     default_epochs: int = 2
     goal: float = GOAL
 
@@ -86,6 +90,12 @@ class Round:
     quiet: Answer
     documented: Answer
     control: Answer
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Round:
+        """Read ``dataclasses.asdict`` after a trip through JSON."""
+        before, behind = (Answer(**one) for one in values["ours"])
+        return cls((before, behind), *(Answer(**values[name]) for name in ("quiet", "documented", "control")))
 
     @property
     def our_speed(self) -> float:
@@ -168,24 +178,20 @@ def always_right(demonstrations: Demonstrations) -> Demonstrations:
 
 def measure(bench: Bench, size: Size, seeds: Sequence[int]) -> dict[str, object]:
     """Learn in turns, and hold the figures against the goals."""
-    demonstrations = demonstrate(range(size.demonstrations))
-    rounds: list[Round] = []
-    defaults: dict[str, Answer] = {}
+    demonstrations, units = demonstrate(range(size.demonstrations)), kept_units(bench, "train")
     with tempfile.TemporaryDirectory(prefix="understudy-train-") as name:
         folders = [Path(name) / part for part in ("expert", "control")]
         for folder in folders:
             folder.mkdir()
         sides, control = Sides(folders[0], demonstrations), Sides(folders[1], always_right(demonstrations))
-        for seed in seeds:
-            # Ours before and behind theirs: a machine that gets slower meanwhile slows one of ours as well.
-            before = sides.run("ours", seed, size.epochs)
-            quiet = sides.run("imitation", seed, size.epochs)
-            behind = sides.run("ours", seed, size.epochs)
-            documented = sides.run("imitation", seed, size.epochs, chatty=True)
-            rounds.append(Round((before, behind), quiet, documented, control.run("ours", seed, size.epochs)))
-        if size.default_epochs:
-            defaults = {side: sides.run(side, 0, size.default_epochs, threads=0) for side in ("ours", "imitation")}
-    found = report(bench, size.goal, rounds)
+        kept = [
+            units.get(
+                f"seed-{seed}", {**asdict(size), "seed": seed}, partial(_round, sides, control, seed, size.epochs)
+            )
+            for seed in seeds
+        ]
+        defaults = _with_default_threads(sides, size.default_epochs) if size.default_epochs else {}
+    found = report(bench, size.goal, [Round.from_dict(one) for one in kept])
     return {
         "size": asdict(size),
         "frames": len(demonstrations),
@@ -193,12 +199,24 @@ def measure(bench: Bench, size: Size, seeds: Sequence[int]) -> dict[str, object]
         "learning_rates": LEARNING_RATES,
         "peer": peer_versions(),
         **found,
-        "with_as_many_threads_as_torch_chooses": {
-            side: {"threads": answer.threads, "samples_per_s": answer.samples_per_s}
-            for side, answer in defaults.items()
-        },
-        "rounds": [asdict(one) for one in rounds],
+        "with_as_many_threads_as_torch_chooses": defaults,
+        "rounds": kept,
+        "units": units.account,
     }
+
+
+def _round(sides: Sides, control: Sides, seed: int, epochs: int) -> dict[str, Any]:
+    """Ours before and behind theirs: a machine that gets slower meanwhile slows one of ours as well."""
+    before = sides.run("ours", seed, epochs)
+    quiet = sides.run("imitation", seed, epochs)
+    behind = sides.run("ours", seed, epochs)
+    documented = sides.run("imitation", seed, epochs, chatty=True)
+    return asdict(Round((before, behind), quiet, documented, control.run("ours", seed, epochs)))
+
+
+def _with_default_threads(sides: Sides, epochs: int) -> dict[str, object]:
+    answers = {side: sides.run(side, 0, epochs, threads=0) for side in ("ours", "imitation")}
+    return {side: {"threads": one.threads, "samples_per_s": one.samples_per_s} for side, one in answers.items()}
 
 
 def report(bench: Bench, goal: float, rounds: Sequence[Round]) -> dict[str, object]:
@@ -242,7 +260,7 @@ def is_equal(scores: dict[str, Interval]) -> float:
 
 def main() -> None:
     """Run it."""
-    bench = Bench("train", "How fast a policy is cloned, beside imitation 1.0.1, at equal return.")
+    bench = Bench("train", "How fast a policy is cloned, beside imitation 1.0.1, at equal return.", add_keep_option)
     size = QUICK if bench.quick else Size()
     try:
         require_peer()

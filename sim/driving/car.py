@@ -17,7 +17,16 @@ import pybullet
 
 from models.errors import SimulationError
 
-__all__ = ["TRACK_WIDTH_M", "WHEELBASE_M", "WHEEL_RADIUS_M", "Car", "CarConfig", "CarState"]
+__all__ = [
+    "STEERING_GAIN",
+    "TRACK_WIDTH_M",
+    "WHEELBASE_M",
+    "WHEEL_RADIUS_M",
+    "Car",
+    "CarConfig",
+    "CarState",
+    "steering_of",
+]
 
 # As in car.urdf; a test compares.
 WHEELBASE_M = 1.2
@@ -31,7 +40,7 @@ _SLOWEST_STEERED_M_S = 0.5
 # Strong enough to turn standing tyres, weak enough not to shake the body.
 _STEERING_TORQUE_NM = 200.0
 # Part of the remaining angle that the steering wants to cover in a physics step: settled within 0.05 s.
-_STEERING_GAIN = 0.3
+STEERING_GAIN = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +171,7 @@ class Car:
         self, speed_m_s: float, yaw_rate_rad_s: float, steering_disturbance_rad: float = 0.0
     ) -> list[tuple[int, int, dict[str, float]]]:
         """Return joint, control mode and targets of every servo for a command; nothing moves."""
-        speed = min(self.config.top_speed_m_s, max(0.0, speed_m_s))
-        steering = math.atan(WHEELBASE_M * yaw_rate_rad_s / max(speed, _SLOWEST_STEERED_M_S))
-        limit = self.config.largest_steering_rad
-        steering = min(limit, max(-limit, steering + steering_disturbance_rad))
+        speed, steering = steering_of(self.config, speed_m_s, yaw_rate_rad_s, steering_disturbance_rad)
         curvature = math.tan(steering) / WHEELBASE_M
         half = TRACK_WIDTH_M / 2.0
         servos: list[tuple[int, int, dict[str, float]]] = []
@@ -173,7 +179,7 @@ class Car:
             # Ackermann: all wheels turn about one point on the rear axle's line.
             turn = {
                 "targetPosition": math.atan(WHEELBASE_M * curvature / (1.0 - side * curvature)),
-                "positionGain": _STEERING_GAIN,
+                "positionGain": STEERING_GAIN,
                 "maxVelocity": self.config.steering_rate_rad_s,
                 "force": _STEERING_TORQUE_NM,
             }
@@ -220,6 +226,16 @@ class Car:
 
     def _servo(self, joint: int, mode: int, **targets: float) -> None:
         pybullet.setJointMotorControl2(self.body, joint, mode, physicsClientId=self._client, **targets)
+
+
+def steering_of(
+    config: CarConfig, speed_m_s: float, yaw_rate_rad_s: float, steering_disturbance_rad: float = 0.0
+) -> tuple[float, float]:
+    """The speed (m/s) and the bicycle's steering angle (rad) that a command asks for, within what the car can do."""
+    speed = min(config.top_speed_m_s, max(0.0, speed_m_s))
+    steering = math.atan(WHEELBASE_M * yaw_rate_rad_s / max(speed, _SLOWEST_STEERED_M_S))
+    limit = config.largest_steering_rad
+    return speed, min(limit, max(-limit, steering + steering_disturbance_rad))
 
 
 def _in_body(rotation: Sequence[float], vector: Sequence[float]) -> tuple[float, float, float]:

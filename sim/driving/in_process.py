@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,7 @@ from models.errors import SimulationError
 from models.interactive.frames import FrameStack
 from models.interactive.ports import Environment, Measure
 from sim.driving.expert import Expert, ExpertConfig
+from sim.driving.kart import KartWorld
 from sim.driving.metrics import INTERVENTION_COST_S
 from sim.driving.track import Track, wrap_angle
 from sim.driving.world import PERIOD_S, DrivingConfig, DrivingWorld
@@ -67,6 +68,7 @@ class InProcessDriving:
     Args:
         task: what is driven.
         contract: of the robot; its streams are the world's cameras and ``observation.state``.
+        make_world: what is driven in: PyBullet's world, or the kart's.
 
     Attributes:
         measure: distance from the centre line, metres.
@@ -75,10 +77,15 @@ class InProcessDriving:
         SimulationError: the contract wants what this car does not have.
     """
 
-    def __init__(self, task: DrivingTask, contract: Contract) -> None:
+    def __init__(
+        self,
+        task: DrivingTask,
+        contract: Contract,
+        make_world: Callable[[DrivingConfig, int], DrivingWorld | KartWorld] = DrivingWorld,
+    ) -> None:
         self.task, self.contract = task, contract
         self._keys = [stream.key for stream in contract.observations]
-        self.world = DrivingWorld(task.world, task.tracks[0])
+        self.world = make_world(task.world, task.tracks[0])
         try:
             self._require_streams()
         except SimulationError:
@@ -255,8 +262,8 @@ class DrivingCosts:
         """The expert's action, and its speed with other yaw rates, ``(5, 2)``; what each costs, ``(5,)`` s."""
         low, high = self._driving.contract.action_minimum[1], self._driving.contract.action_maximum[1]
         rates = np.clip([float(expert[1]) + offset for offset in self.OFFSETS], low, high)
-        led = self._led_by(float(expert[1]))
-        apart = [np.linalg.norm(self._led_by(float(rate)) - led, axis=1) for rate in rates]
+        ways = [self._led_by(float(rate)) for rate in rates]
+        apart = [np.linalg.norm(way - ways[0], axis=1) for way in ways]
         costs = [self.STEP_S * float(np.minimum(1.0, gaps / self._driving.measure.limit).sum()) for gaps in apart]
         actions = np.stack([np.full(len(rates), expert[0]), rates], axis=1)
         return actions.astype(np.float32), np.array(costs, np.float32)

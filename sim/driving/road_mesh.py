@@ -15,7 +15,7 @@ import numpy.typing as npt
 from sim.driving.track import Track
 from sim.driving.track_shape import Array
 
-__all__ = ["Appearance", "Color", "Mesh", "road_meshes"]
+__all__ = ["DASH_M", "LINE_WIDTH_M", "MARGIN_M", "Appearance", "Color", "Mesh", "road_meshes"]
 
 Color = tuple[float, float, float]
 
@@ -23,13 +23,13 @@ Color = tuple[float, float, float]
 _GROUND_Z_M = -0.05
 _ROAD_Z_M = 0.0
 _LINE_Z_M = 0.01
-_LINE_WIDTH_M = 0.18
+LINE_WIDTH_M = 0.18
 # One dash and one gap of the centre line, each.
-_DASH_M = 1.5
+DASH_M = 1.5
 # Longest side of a piece of road: on a radius of 5 m its chord is 2.5 cm from the arc.
 _PIECE_M = 1.0
 # The ground reaches this far beyond the track's outermost point.
-_MARGIN_M = 25.0
+MARGIN_M = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +82,15 @@ class Mesh:
 
 def road_meshes(track: Track, appearance: Appearance) -> tuple[Mesh, ...]:
     """Return everything that a camera sees besides the car."""
-    half, line = track.width_m / 2.0, _LINE_WIDTH_M
+    half, line = track.width_m / 2.0, LINE_WIDTH_M
     centre = track.points.mean(axis=0)
-    reach = float(np.max(np.linalg.norm(track.points - centre, axis=1))) + _MARGIN_M
+    reach = float(np.max(np.linalg.norm(track.points - centre, axis=1))) + MARGIN_M
     return (
         _ground(centre, reach, appearance.ground),
         _ribbon("road", track, half, -half, _ROAD_Z_M, appearance.road),
         _ribbon("left edge line", track, half, half - line, _LINE_Z_M, appearance.edge),
         _ribbon("right edge line", track, line - half, -half, _LINE_Z_M, appearance.edge),
-        _ribbon("centre line", track, line / 2.0, -line / 2.0, _LINE_Z_M, appearance.centre, dash_m=_DASH_M),
+        _ribbon("centre line", track, line / 2.0, -line / 2.0, _LINE_Z_M, appearance.centre, dash_m=DASH_M),
     )
 
 

@@ -1,0 +1,1 @@
+"""DAgger and cloning beside `imitation`: the same expert, the same rounds, two libraries in turn."""
