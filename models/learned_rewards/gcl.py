@@ -120,7 +120,7 @@ class Gcl(LearnedReward):
     def __init__(
         self, shape: Shape, expert: Transitions, actions: Actions, clone: Actor, config: GclConfig, seed: int
     ) -> None:
-        self._view, self._expert, self._actions = ActionView(shape), expert, actions
+        self._view, self._expert, self._actions = ActionView(shape, far=1.0), expert, actions
         self._clone, self._config = clone, config
         self._random = np.random.default_rng(np.random.SeedSequence([seed, 0x67636C]))
         self._log_policy: Floats = np.zeros(0)

@@ -28,11 +28,12 @@ class View(ABC):
     Args:
         shape: of the task.
         size: numbers in a row without the last, F - 1.
+        far: how far the absorbing state lies from all others.
     """
 
-    def __init__(self, shape: Shape, size: int) -> None:
+    def __init__(self, shape: Shape, size: int, far: float = FAR) -> None:
         self._states = RunningStatistics(shape.observation_size)
-        self.size = size + 1
+        self.size, self._far = size + 1, far
 
     def notice(self, seen: Transitions) -> None:
         """Count more steps into the statistics."""
@@ -46,7 +47,7 @@ class View(ABC):
     def absorbed(self) -> Float32s:
         """``(1, F)``, of a step in the absorbing state."""
         row = np.zeros((1, self.size), np.float32)
-        row[0, -1] = FAR
+        row[0, -1] = self._far
         return row
 
     def draw(self, seen: Transitions, rows: Float32s, count: int, random: np.random.Generator) -> Float32s:
@@ -63,8 +64,8 @@ class View(ABC):
 class ActionView(View):
     """State and action ``(s, a)``."""
 
-    def __init__(self, shape: Shape) -> None:
-        super().__init__(shape, shape.observation_size + (shape.action_count or len(shape.action_low)))
+    def __init__(self, shape: Shape, far: float = FAR) -> None:
+        super().__init__(shape, shape.observation_size + (shape.action_count or len(shape.action_low)), far)
 
     def _see(self, seen: Transitions) -> list[Float32s]:
         if seen.actions is None:
