@@ -66,7 +66,7 @@ class Size:
     signs: int = 160
     slides: int = 40
     epochs: int = 30
-    recurrent_epochs: int = 30
+    recurrent_epochs: int = 50
     driven: int = 10
     memories: tuple[str, ...] = ("single", "stack_of_4", "gru")
     controlled: tuple[str, ...] = ("single", "stack_of_4", "gru")
