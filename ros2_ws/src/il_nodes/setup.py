@@ -10,7 +10,11 @@ setup(
     name="il_nodes",
     version="0.1.0",
     packages=find_packages(include=["il_nodes*", "models*", "sim*", "understudy*"]),
-    package_data={"il_nodes": ["*.xml"], "sim": ["driving/*.urdf", "grasping/*.urdf"], "understudy": ["relabel/*.html"]},
+    package_data={
+        "il_nodes": ["*.xml"],
+        "sim": ["driving/*.urdf", "grasping/*.urdf", "control/experts/*.txt"],
+        "understudy": ["relabel/*.html"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/il_nodes"]),
         ("share/il_nodes", ["package.xml"]),
