@@ -18,7 +18,7 @@ from terminal_process import OnTerminal
 from il_nodes.bags import BagReader
 from il_nodes.live.stand_in import StandIn
 from il_nodes.live.wishes import PutIn, Told, told_from_json, wish_from_json
-from models.episodes import EXPERT, open_dataset
+from models.episodes import EXPERT, POLICY, open_dataset
 from models.errors import DeploymentError
 from models.interactive import Plan
 from understudy.__main__ import run
@@ -190,6 +190,9 @@ def test_a_person_at_the_keyboard_is_the_expert(tmp_path: Path) -> None:
     (round_,) = _rounds(place)
     data = open_dataset(place / "learning" / "rounds" / "000" / "data")
     assert len(data) == 40
-    assert set(data.driver.tolist()) == {EXPERT}
+    # Before the first key, and where a key comes late, nobody drives: the gate halts. A policy never does.
+    drivers = data.driver.tolist()
+    assert POLICY not in drivers
+    assert drivers.count(EXPERT) > len(drivers) / 2
     assert float(data.actions[:, 0].max()) > 1.0, "nobody drove forward"
     assert len(finished_episodes(place / "learning" / "recordings")) >= len(round_["episodes"])
