@@ -16,6 +16,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from bench.episode_returns import episode_returns
 from sim.control.experts.cartpole import expert, gain
 
 __all__ = ["HIGHEST_RETURN", "Demonstrations", "demonstrate", "expert", "load", "returns", "save"]
@@ -89,22 +90,5 @@ def load(path: Path) -> Demonstrations:
 
 
 def returns(act: Act, seeds: Sequence[int]) -> list[float]:
-    """The return of one episode from each seed's start, side by side: ``act`` is asked about all that still run."""
-    environments = [gymnasium.make("CartPole-v1") for _ in seeds]
-    try:
-        rows = [environment.reset(seed=seed)[0] for environment, seed in zip(environments, seeds, strict=True)]
-        found = [0.0] * len(seeds)
-        running = list(range(len(seeds)))
-        while running:
-            actions = act(np.stack([rows[index] for index in running]).astype(np.float32))
-            still = []
-            for index, action in zip(running, actions, strict=True):
-                rows[index], reward, terminated, truncated, _ = environments[index].step(int(action))
-                found[index] += float(reward)
-                if not (terminated or truncated):
-                    still.append(index)
-            running = still
-    finally:
-        for environment in environments:
-            environment.close()
-    return found
+    """The return of one episode from each seed's start."""
+    return episode_returns("CartPole-v1", act, seeds)

@@ -4,8 +4,8 @@ Two settings decide whether camera images arrive at all (measured with raw 640x4
 32 MiB shared-memory segment, named in ``FASTRTPS_DEFAULT_PROFILES_FILE`` (the ``FASTDDS_...`` spelling is silently
 ignored), and discovery that stays on this machine.
 
-A node that moves no images does without shared memory. Whoever writes through it may stand still, for a third of a
-second up to two, when a process is killed that he wrote to; commands must not wait for the dead
+A node that moves no images does without shared memory. Whoever writes through it may stand still for a while
+when a process is killed that he wrote to; commands must not wait for the dead
 (``docs/decisions/0013-small-messages-go-by-udp.md``).
 """
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from bench.episode_returns import episode_returns
 from bench.train import cartpole
 
 __all__ = ["TASKS", "Act", "Actions", "Floats", "Task", "returns", "swing_up"]
@@ -80,22 +80,5 @@ TASKS = {
 
 
 def returns(task: Task, act: Act, starts: Sequence[int]) -> list[float]:
-    """The return of one episode from each start, side by side: ``act`` is asked about all that still run."""
-    environments = [gymnasium.make(task.environment) for _ in starts]
-    try:
-        rows = [environment.reset(seed=seed)[0] for environment, seed in zip(environments, starts, strict=True)]
-        found = [0.0] * len(starts)
-        running = list(range(len(starts)))
-        while running:
-            actions = act(np.stack([rows[index] for index in running]).astype(np.float32))
-            still = []
-            for index, action in zip(running, actions, strict=True):
-                rows[index], reward, terminated, truncated, _ = environments[index].step(action)
-                found[index] += float(reward)
-                if not (terminated or truncated):
-                    still.append(index)
-            running = still
-    finally:
-        for environment in environments:
-            environment.close()
-    return found
+    """The return of one episode from each start."""
+    return episode_returns(task.environment, act, starts)

@@ -24,7 +24,8 @@ from seals.util import AbsorbAfterDoneWrapper
 from stable_baselines3 import PPO
 from stable_baselines3.ppo import MlpPolicy
 
-from bench.rewards.control.peers.order import Answer, Order, Point, returns
+from bench.episode_returns import episode_returns
+from bench.rewards.control.peers.order import Answer, Order, Point
 
 ENVIRONMENTS = 8
 HORIZONS = {"CartPole-v1": 500, "Acrobot-v1": 500, "MountainCar-v0": 200}
@@ -96,7 +97,7 @@ def train(order: Order) -> Answer:
     def judge(_: int) -> None:
         nonlocal judged_s
         began_s = time.perf_counter()
-        score = float(np.mean(returns(order.gymnasium_id, act, order.starts)))
+        score = float(np.mean(episode_returns(order.gymnasium_id, act, order.starts)))
         points.append(Point(learner.num_timesteps, began_s - started_s - judged_s, score))
         judged_s += time.perf_counter() - began_s
         if order.until is not None and score >= order.until:

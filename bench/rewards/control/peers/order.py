@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import gymnasium
-import numpy as np
-import numpy.typing as npt
+__all__ = ["Answer", "Order", "Point"]
 
-__all__ = ["Answer", "Order", "Point", "returns"]
-
-Act = Callable[[npt.NDArray[np.float32]], npt.NDArray[Any]]
 """Observations ``(N, O)`` to actions ``(N,)`` or ``(N, A)``."""
 
 
@@ -83,24 +77,3 @@ class Answer:
     def from_json(cls, text: str) -> Answer:
         """Read what ``to_json`` wrote."""
         return cls(tuple(Point(**one) for one in json.loads(text)["points"]))
-
-
-def returns(gymnasium_id: str, act: Act, seeds: Sequence[int]) -> list[float]:
-    """The return of one episode from each seed's start, side by side."""
-    worlds = [gymnasium.make(gymnasium_id) for _ in seeds]
-    try:
-        rows = [world.reset(seed=seed)[0] for world, seed in zip(worlds, seeds, strict=True)]
-        found, running = [0.0] * len(seeds), list(range(len(seeds)))
-        while running:
-            actions = act(np.stack([rows[index] for index in running]).astype(np.float32))
-            still = []
-            for index, action in zip(running, actions, strict=True):
-                rows[index], reward, terminated, truncated, _ = worlds[index].step(action)
-                found[index] += float(reward)
-                if not (terminated or truncated):
-                    still.append(index)
-            running = still
-    finally:
-        for world in worlds:
-            world.close()
-    return found

@@ -12,7 +12,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
-from bench.rewards.control.peers.order import Answer, Order, Point, returns
+from bench.episode_returns import episode_returns
+from bench.rewards.control.peers.order import Answer, Order, Point
 
 #: Policies judged on the way.
 POINTS = 10
@@ -37,7 +38,7 @@ class _Judging(BaseCallback):  # type: ignore[misc]
     def judge(self) -> None:
         """One more point."""
         began_s = time.perf_counter()
-        score = float(np.mean(returns(self._order.gymnasium_id, self._act, self._order.starts)))
+        score = float(np.mean(episode_returns(self._order.gymnasium_id, self._act, self._order.starts)))
         seconds = began_s - self.started_s - self._judged_s
         self.points.append(Point(self.num_timesteps, seconds, score))
         self._judged_s += time.perf_counter() - began_s
