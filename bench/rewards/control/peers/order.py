@@ -1,4 +1,4 @@
-"""What a peer's side is told, and what it answers; it runs beside the peer, so it knows Gymnasium and NumPy only."""
+"""What a peer's side is told, and what it answers; it runs beside the peer, so it needs nothing else."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 __all__ = ["Answer", "Order", "Point"]
-
-"""Observations ``(N, O)`` to actions ``(N,)`` or ``(N, A)``."""
 
 
 @dataclass(frozen=True)
