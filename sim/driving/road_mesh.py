@@ -79,6 +79,13 @@ class Mesh:
     normal: tuple[float, float, float]
     color: Color
 
+    def wavefront(self) -> str:
+        """The same as the text of an OBJ file; nine digits are all that a renderer's 32-bit numbers hold."""
+        places = "".join("v {:.9g} {:.9g} {:.9g}\n".format(*vertex) for vertex in self.vertices.tolist())
+        normal = "vn {:.9g} {:.9g} {:.9g}\n".format(*self.normal)
+        faces = "".join("f {}//1 {}//1 {}//1\n".format(*corners) for corners in (self.indices + 1).tolist())
+        return places + normal + faces
+
 
 def road_meshes(track: Track, appearance: Appearance) -> tuple[Mesh, ...]:
     """Return everything that a camera sees besides the car."""
