@@ -81,7 +81,7 @@ class Drives:
     def prepare(self, settings: DriveSettings, epochs: int) -> dict[str, object]:
         """Record, build, train, export; the export's report."""
         self._stages.record(settings)
-        self._stages.build()
+        self._stages.dataset.build()
         self._stages.train(BehavioralCloningConfig(epochs=epochs))
         return self._stages.export()
 

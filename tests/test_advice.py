@@ -41,7 +41,7 @@ def test_recordings_that_cannot_be_used_come_with_something_to_do(place: Workspa
 def test_one_episode_cannot_be_split(place: Workspace) -> None:
     """Catches `1 episodes` without a word of what to do."""
     write_bag(place.recordings, "one", drive(3, 0.5, images=True))
-    Stages(place, Console(json_mode=True)).build()
+    Stages(place, Console(json_mode=True)).dataset.build()
     with pytest.raises(DatasetError) as caught:
         open_dataset(place.dataset).split(0.2, 0)
     assert caught.value.found == "1 episode, fraction 0.2"
@@ -68,8 +68,8 @@ def test_a_missed_goal_after_few_demonstrations_says_so(place: Workspace, capsys
     for name in ("one", "two"):
         write_bag(place.recordings, name, drive(3, 0.5, images=True))
     stages = Stages(place, Console(json_mode=True))
-    assert stages.few_demonstrations() == ""
-    stages.build()
+    assert stages.dataset.few_demonstrations() == ""
+    stages.dataset.build()
     write_bag(place.deployment, "first", drive(3, 1.0))
     capsys.readouterr()
     assert run(["evaluate", "--no-drive", "-w", "runs/mine"]) == 1

@@ -83,9 +83,9 @@ def test_page_and_console_judge_the_same_figures(place: Workspace) -> None:
 def drove(place: Workspace, policy: bytes) -> None:
     """Note that a policy made the drives, as ``Stages.deploy`` does, and put it in the workspace."""
     place.bundle.write_bytes(policy)
-    from understudy.stages import _sha256
+    from understudy.files import sha256
 
-    (place.deployment / "driver.json").write_text(json.dumps({"sha256": _sha256(place.bundle)}))
+    (place.deployment / "driver.json").write_text(json.dumps({"sha256": sha256(place.bundle)}))
 
 
 def test_drives_of_another_policy_are_not_scored_as_this_ones(
@@ -137,16 +137,16 @@ def test_training_sees_recordings_that_came_after_the_dataset(capsys: pytest.Cap
     place = Workspace(Path("runs/mine"))
     record(place, "one")
     stages = Stages(place, Console())
-    stages.build()
+    stages.dataset.build()
     before = (place.dataset / "dataset.json").read_bytes()
     capsys.readouterr()
-    stages.refresh_dataset()
+    stages.dataset.refresh()
     assert "anew" not in capsys.readouterr().out
     record(place, "two")
-    stages.refresh_dataset()
+    stages.dataset.refresh()
     assert "(1 new): building it anew" in capsys.readouterr().out
     assert (place.dataset / "dataset.json").read_bytes() != before
-    stages.refresh_dataset()
+    stages.dataset.refresh()
     assert "anew" not in capsys.readouterr().out
 
 
@@ -155,9 +155,9 @@ def test_a_dataset_of_recordings_elsewhere_stays(capsys: pytest.CaptureFixture[s
     place, other = Workspace(Path("runs/mine")), Workspace(Path("runs/other"))
     record(other, "one")
     stages = Stages(place, Console())
-    stages.build(other.recordings)
+    stages.dataset.build(other.recordings)
     record(place, "two")
-    stages.refresh_dataset()
+    stages.dataset.refresh()
     assert "anew" not in capsys.readouterr().out
 
 
@@ -203,7 +203,7 @@ def test_recordings_that_are_empty_are_no_recordings() -> None:
     place = Workspace(Path("runs/mine"))
     place.recordings.mkdir()
     with pytest.raises(RecordingError, match="there are no recordings"):
-        Stages(place, Console()).build()
+        Stages(place, Console()).dataset.build()
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 episodes"), (1, "1 episode"), (2, "2 episodes")])

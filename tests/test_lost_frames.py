@@ -150,7 +150,7 @@ def test_on_the_command_line_and_when_training_builds_anew(
     said = capsys.readouterr().out
     assert "used: holed, which lacks 2 camera frames; memory starts anew behind each hole" in said
     record(place.recordings, without_frames(12, {7}), {"missing": {CAMERA: 1}}, "later")
-    Stages(place, Console()).refresh_dataset()
+    Stages(place, Console()).dataset.refresh()
     said = capsys.readouterr().out
     assert "(1 new): building it anew" in said
     assert "used: later, which lacks 1 camera frame;" in said

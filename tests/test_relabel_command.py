@@ -173,7 +173,7 @@ def test_a_dataset_takes_these_labels_on_these_ticks_alone(
 
 def test_labels_make_a_dataset_outdated(workspace: Path, shown: ShownEpisode) -> None:
     """Catches a training that goes on with the labels from before."""
-    from understudy.stages import _digests
+    from understudy.dataset_stage import _digests
 
     labels = workspace / "labels-of-this-test"
     bags = [workspace / "recordings" / "first"]

@@ -8,7 +8,7 @@ import pytest
 
 from models.errors import UnderstudyError
 from understudy.console import jsonable
-from understudy.stages import _remove, _replace
+from understudy.files import remove, replace
 from understudy.workspace import Workspace, fingerprint
 
 
@@ -52,7 +52,7 @@ def test_what_lies_in_the_way_of_a_new_folder_goes_but_not_what_a_link_leads_to(
     link.symlink_to(disk)
     file.touch()
     for path in (link, file, tmp_path / "nothing"):
-        _remove(path)
+        remove(path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["disk"]
     assert (disk / "data").read_text() == "years"
 
@@ -99,10 +99,10 @@ def test_what_a_new_folder_replaces_is_deleted_only_after_it_stands(tmp_path: Pa
     old, new = tmp_path / "old", tmp_path / "new"
     (old / "kept").mkdir(parents=True)
     with pytest.raises(UnderstudyError, match="could not be moved"):
-        _replace(old, new)
+        replace(old, new)
     assert (old / "kept").exists()
     new.mkdir()
-    _replace(old, new)
+    replace(old, new)
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
     assert list(old.iterdir()) == []
 

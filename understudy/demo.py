@@ -107,7 +107,7 @@ def run_demo(
         lambda: stages.record(shown),
         asdict(shown),
     )
-    chain.run("build", "recordings become a dataset", [workspace.dataset], stages.build)
+    chain.run("build", "recordings become a dataset", [workspace.dataset], stages.dataset.build)
     chain.run(
         "train",
         "a policy and its safety classifier learn from it",

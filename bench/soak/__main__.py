@@ -155,7 +155,7 @@ def make_bundles(root: Path, *, quick: bool) -> tuple[Path, Path, Path]:
     settings = DemoSettings.quick() if quick else DemoSettings()
     stages = Stages(Workspace(root / "workspace"), Console())
     stages.record(settings.demonstrations)
-    stages.build()
+    stages.dataset.build()
     made = []
     for seed in (0, 1):
         safety = SafetyConfig(deployed_share=0.01, seed=seed)

@@ -238,7 +238,7 @@ def evaluate(
             stages.deploy(settings, policy, provider.value, unsafe_threshold)
         scores = stages.evaluate(goals)
         place.note("evaluate", scores.as_json())
-    few = "" if scores.all_met else stages.few_demonstrations()
+    few = "" if scores.all_met else stages.dataset.few_demonstrations()
     console.result(scores.as_json(), scores.as_text() + (f"\n  {few}" if few else ""))
     console.next_step(f"understudy report{place.option()}")
     return 0 if scores.all_met else 1

@@ -33,7 +33,7 @@ def _folder(console: Console, workspace: Path, recordings: Path | None) -> Path:
     from understudy.stages import Stages
     from understudy.workspace import Workspace
 
-    return Stages(Workspace(workspace, create=False), console).require_recordings(recordings)
+    return Stages(Workspace(workspace, create=False), console).dataset.require_recordings(recordings)
 
 
 @app.command("list")
@@ -267,9 +267,9 @@ def build(
     console: Console = context.obj
     place = Workspace(workspace, create=False)
     stages = Stages(place, console, contract=contract)
-    stages.require_bags(recordings)
+    stages.dataset.require_bags(recordings)
     with place.locked():
-        result = stages.build(recordings, max_lost_frames)
+        result = stages.dataset.build(recordings, max_lost_frames)
         place.note("build", result)
     frames = counted(int(str(result["frames"])), "frame")
     console.result({"ok": True, **result}, f"dataset of {frames} in {place.dataset}")

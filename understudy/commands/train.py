@@ -121,14 +121,14 @@ def train(
     place = Workspace(workspace, create=False)
     stages = Stages(place, console)
     if rebuild or not place.dataset.is_dir():
-        stages.require_bags()
-    settings.plan(stages.recorded_contract(anew=rebuild))
+        stages.dataset.require_bags()
+    settings.plan(stages.dataset.recorded_contract(anew=rebuild))
     with place.locked():
         if rebuild:
-            stages.build()
+            stages.dataset.build()
         else:
-            stages.refresh_dataset()
-        plan = settings.plan(stages.recorded_contract())
+            stages.dataset.refresh()
+        plan = settings.plan(stages.dataset.recorded_contract())
         result = stages.train(plan.config, plan.contract)
         place.note("train", {"seed": plan.config.seed, **result})
     text = f"checkpoint in {place.checkpoint}: epoch {result['best_epoch']} of {result['epochs']} was best"
