@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from ros_messages import STAMP_NS, deserialize, serialize
@@ -37,6 +39,46 @@ def test_the_bytes_are_those_of_the_middleware(names: tuple[str, ...], steps: in
     back = decode_proposal(cdr)
     assert back.names == names
     np.testing.assert_array_equal(back.actions, actions)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_what_was_learned_of_one_message_holds_for_none_that_is_laid_out_otherwise(steps: int) -> None:
+    """Catches a shortcut that reads the next message of the same length by the layout of the last one."""
+
+    def message(stamp_ns: int, value: float) -> Any:
+        actions = np.full((steps, 2), value, np.float32)
+        return deserialize(encode_proposal(Proposal(stamp_ns, actions, value, NAMES), 0.05), TRAJECTORY)
+
+    def read(sent: Any) -> Proposal:
+        return decode_proposal(canonical_cdr(serialize(sent), TRAJECTORY))
+
+    for value in (0.25, 0.75):
+        back = read(message(STAMP_NS + 1, value))
+        assert (back.stamp_ns, back.unsafe_probability) == (STAMP_NS + 1, value)
+        np.testing.assert_array_equal(back.actions, np.full((steps, 2), value))
+    renamed = message(STAMP_NS, 0.5)
+    renamed.joint_names = ["linear.y", *renamed.joint_names[1:]]
+    assert read(renamed).names == ("linear.y", "angular.z")
+    assert read(message(STAMP_NS, 0.5)).names == NAMES
+    nameless = message(STAMP_NS, 0.5)
+    nameless.joint_names = [*NAMES, "unsafe_probabilitx"]
+    with pytest.raises(CodecError, match="safety channel"):
+        read(nameless)
+    # Velocities where positions stood: the same length, other lengths within.
+    moved = message(STAMP_NS, 0.5)
+    moved.points[0].velocities, moved.points[0].positions = moved.points[0].positions, []
+    with pytest.raises(CodecError, match="do not fit its channels"):
+        read(moved)
+    # Both, alike at first: what is read stays the positions.
+    for velocity in (0.5, 9.0):
+        both = message(STAMP_NS, 0.5)
+        for point in both.points:
+            point.velocities = point.accelerations = [velocity] * 3
+        np.testing.assert_array_equal(read(both).actions, np.full((steps, 2), 0.5))
+    broken = bytearray(encode_proposal(Proposal(STAMP_NS, np.ones((steps, 2)), 0.1, NAMES), 0.05))
+    broken[8:12] = b"\xff\xff\xff\xff"  # nanoseconds
+    with pytest.raises(CodecError, match="a stamp that is none"):
+        decode_proposal(bytes(broken))
 
 
 def test_nan_reaches_the_gate() -> None:

@@ -9,7 +9,7 @@ import pytest
 from ros_messages import CAMERA, ODOMETRY, image_cdr, odometry_cdr
 
 from il_nodes.observation.lock_step_ticks import LockStepTicks
-from il_nodes.observation.sensor_checks import SensorChecks, is_saturated
+from il_nodes.observation.sensor_checks import SensorChecks, any_saturated, is_saturated
 from models.contract import Contract, parse_contract
 from models.data import Observation
 from models.errors import DeploymentError
@@ -153,6 +153,18 @@ def test_an_image_of_one_extreme_is_saturated(value: int) -> None:
     halves = np.repeat(np.array([0, 255], np.uint8), 50).reshape(100, 1, 1)
     assert not is_saturated(halves)
     assert not is_saturated(np.empty((0, 0, 3), np.uint8))
+
+
+@pytest.mark.parametrize("value", [0, 255])
+@pytest.mark.parametrize("frames", [1, 3, 8])
+def test_one_dark_frame_among_bright_ones_is_found(value: int, frames: int) -> None:
+    """Catches a look at a whole stack that a single frame is lost in."""
+    stack = np.full((frames, 48, 32, 3), 100, np.uint8)
+    assert not any_saturated(stack)
+    for index in range(frames):
+        one = stack.copy()
+        one[index] = value
+        assert any_saturated(one)
 
 
 def test_a_saturated_frame_is_unfit_for_as_long_as_it_is_remembered() -> None:

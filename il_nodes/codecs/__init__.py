@@ -8,8 +8,16 @@ from il_nodes.codecs.canonical import canonical_cdr
 from il_nodes.codecs.cdr import CdrCursor, header_stamp_ns
 from il_nodes.codecs.image import encode_image
 from il_nodes.codecs.interface import Codec, import_message_class
-from il_nodes.codecs.registry import CODECS, codec_for, decode, decode_proposal, decode_raw, encode
-from il_nodes.codecs.trajectory import UNSAFE_PROBABILITY, encode_proposal
+from il_nodes.codecs.proposal import UNSAFE_PROBABILITY, encode_proposal
+from il_nodes.codecs.registry import (
+    CODECS,
+    codec_for,
+    decode,
+    decode_proposal,
+    decode_raw,
+    encode,
+    encode_outgoing,
+)
 
 __all__ = [
     "CODECS",
@@ -23,6 +31,7 @@ __all__ = [
     "decode_raw",
     "encode",
     "encode_image",
+    "encode_outgoing",
     "encode_proposal",
     "header_stamp_ns",
     "import_message_class",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from il_nodes.codecs import codec_for, decode_raw, encode, header_stamp_ns
+from il_nodes.codecs import codec_for, decode_raw, encode, encode_outgoing, header_stamp_ns
 from models.contract import Contract
 from models.data import Action, FloatArray
 
@@ -44,10 +45,19 @@ class ActionChannels:
             stamp_ns: header stamp, where the type has a header.
             now_ns: now on the clock of the stamps; ``None``: the stamp itself.
         """
+        return self._encoded(encode, command, stamp_ns, now_ns)
+
+    def outgoing(self, command: FloatArray, stamp_ns: int, now_ns: int | None = None) -> list[Any]:
+        """The same as publishers take it: bytes where they are laid out by this package, messages elsewhere."""
+        return self._encoded(encode_outgoing, command, stamp_ns, now_ns)
+
+    def _encoded(
+        self, encoder: Callable[..., Any], command: FloatArray, stamp_ns: int, now_ns: int | None
+    ) -> list[Any]:
         age_ns = 0 if now_ns is None else max(0, now_ns - stamp_ns)
         messages = []
         for source, part in zip(self.sources, self._slices, strict=True):
-            message = encode(command[part], source, stamp_ns)
+            message = encoder(command[part], source, stamp_ns)
             codec_for(source.channel.type).set_reach_time(message, age_ns + self._period_ns)
             messages.append(message)
         return messages

@@ -6,6 +6,7 @@ import difflib
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,6 +51,10 @@ class Codec(ABC):
             expected="a type with an encoder, for example geometry_msgs/msg/TwistStamped or sensor_msgs/msg/JointState",
         )
 
+    def encode_cdr(self, values: Array, source: Source, stamp_ns: int, message_class: Any) -> bytes | None:
+        """The same as ``encode`` as the bytes that go out; ``None`` where they are not laid out here."""
+        return None
+
     def set_reach_time(self, message: Any, duration_ns: int) -> None:
         """Say in a command how long after its stamp it is to be reached."""
         return  # most are to be followed when they arrive, and have no word for it
@@ -68,6 +73,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else ""
 
 
+@lru_cache(maxsize=64)
 def import_message_class(type_name: str) -> Any:
     """Message class of ``package/msg/Name``, imported only now because reading bags must not need ROS.
 

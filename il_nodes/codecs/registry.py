@@ -15,14 +15,15 @@ from il_nodes.codecs.fixed import FIXED_CODECS
 from il_nodes.codecs.image import CompressedImageCodec, ImageCodec
 from il_nodes.codecs.interface import Array, Codec, import_message_class, nearest, source_error
 from il_nodes.codecs.joints import JointStateCodec
-from il_nodes.codecs.trajectory import JointTrajectoryCodec, proposal_from_cdr
+from il_nodes.codecs.proposal import proposal_from_cdr
+from il_nodes.codecs.trajectory import JointTrajectoryCodec
 from models.data import Proposal
 from models.errors import CodecError
 
 if TYPE_CHECKING:
     from models.contract import Source
 
-__all__ = ["CODECS", "codec_for", "decode", "decode_proposal", "decode_raw", "encode"]
+__all__ = ["CODECS", "codec_for", "decode", "decode_proposal", "decode_raw", "encode", "encode_outgoing"]
 
 #: Every type that can be observed or commanded, by its ROS name.
 CODECS: dict[str, Codec] = {
@@ -101,6 +102,20 @@ def encode(values: Array, source: Source, stamp_ns: int, message_class: Any = No
     Raises:
         CodecError: NaN or infinite values (never clamped, never sent), a wrong number of values, or no encoder.
     """
+    codec, values = _prepared(values, source)
+    return codec.encode(values, source, stamp_ns, message_class or import_message_class(source.channel.type))
+
+
+def encode_outgoing(values: Array, source: Source, stamp_ns: int) -> Any:
+    """The same as a publisher takes it: as bytes where this package lays them out itself, as a message elsewhere."""
+    codec, values = _prepared(values, source)
+    message_class = import_message_class(source.channel.type)
+    cdr = codec.encode_cdr(values, source, stamp_ns, message_class)
+    return codec.encode(values, source, stamp_ns, message_class) if cdr is None else cdr
+
+
+def _prepared(values: Array, source: Source) -> tuple[Codec, Array]:
+    """The codec, and the values in the units of its message; raises as ``encode`` does."""
     values = np.asarray(values)
     if values.dtype != np.uint8 and not np.isfinite(values).all():
         raise source_error(source, "values that are not finite are never sent", found=values.tolist())
@@ -113,8 +128,7 @@ def encode(values: Array, source: Source, stamp_ns: int, message_class: Any = No
             found=f"{values.shape}",
             expected=f"({len(source.select)},) for {', '.join(source.select)}",
         )
-    codec = codec_for(source.channel.type)
-    return codec.encode(values, source, stamp_ns, message_class or import_message_class(source.channel.type))
+    return codec_for(source.channel.type), values
 
 
 def decode_proposal(cdr: bytes) -> Proposal:

@@ -129,10 +129,10 @@ class GateNode(UnderstudyNode):
         self._gate.raise_fault(Reason.DEACTIVATED)
         if must_halt:
             deadline_s = time.monotonic() + SHUTDOWN_TIMEOUT_S
-            self._tick(self._clock_ns(), time.monotonic(), None)
+            self._tick(self.clock_ns(), time.monotonic(), None)
             while not self._gate.is_stopped and (left_s := deadline_s - time.monotonic()) > 0.0:
                 time.sleep(min(self._halt_period_s, left_s))
-                self._tick(self._clock_ns(), time.monotonic(), None)
+                self._tick(self.clock_ns(), time.monotonic(), None)
             self._flush()
         self._report.active = False
         self._gate.rest()
@@ -224,9 +224,6 @@ class GateNode(UnderstudyNode):
 
     # -- what comes in --------------------------------------------------------------------------------------------
 
-    def _clock_ns(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
-
     def _on_episode(self, header: Any) -> None:
         # In lock-step this may overtake the tick before it or not, and both runs must decide alike.
         if self._told.lock_step:
@@ -241,7 +238,7 @@ class GateNode(UnderstudyNode):
             self._report.unreadable(error)
 
     def _on_expert(self, index: int, cdr: bytes, info: Mapping[str, Any]) -> None:
-        received_s, clock_ns = time.monotonic(), self._clock_ns()
+        received_s, clock_ns = time.monotonic(), self.clock_ns()
         if self._experts.surprises(index, info["publication_sequence_number"]) and self.is_active:
             self._watch_experts()
         if self._experts.is_unsure and not self._told.lock_step:
@@ -276,7 +273,7 @@ class GateNode(UnderstudyNode):
     def _on_proposal(self, cdr: bytes) -> None:
         if not self.is_active:
             return
-        received_s, clock_ns = time.monotonic(), self._clock_ns()
+        received_s, clock_ns = time.monotonic(), self.clock_ns()
         try:
             proposal = decode_proposal(cdr)
         except CodecError as error:
@@ -349,7 +346,7 @@ class GateNode(UnderstudyNode):
         # The timer's clock and this one round differently.
         if self.is_active and now_s >= self._deadline_s - 1e-3:
             self._report.deadlines += 1
-            self._tick(self._clock_ns(), now_s, None)
+            self._tick(self.clock_ns(), now_s, None)
 
     def _tick(self, clock_ns: int, received_s: float, stamp_ns: int | None) -> None:
         """Decide and send: for the message stamped ``stamp_ns``, or because time is up."""
@@ -376,7 +373,7 @@ class GateNode(UnderstudyNode):
 
     def _send(self, decision: Decision, clock_ns: int, received_s: float) -> None:
         if self._told.enable_control and decision.sent:
-            messages = self._channels.messages(decision.command, decision.stamp_ns, clock_ns)
+            messages = self._channels.outgoing(decision.command, decision.stamp_ns, clock_ns)
             for publisher, message in zip(self._outputs, messages, strict=True):
                 publisher.publish(message)
             self._commanded = True
@@ -402,7 +399,7 @@ class GateNode(UnderstudyNode):
         self._ending = self._must_halt
         if self._ending:
             self._gate.raise_fault(Reason.SHUTDOWN)
-            self._tick(self._clock_ns(), time.monotonic(), None)
+            self._tick(self.clock_ns(), time.monotonic(), None)
 
     def is_shut_down(self) -> bool:
         """Whether the stop command has been sent and received."""

@@ -132,9 +132,6 @@ class LabellerNode(UnderstudyNode):
 
     # -- what comes in --------------------------------------------------------------------------------------------
 
-    def _clock_ns(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
-
     def _on_episode(self, header: Any) -> None:
         # In lock-step this may overtake the ticks before it or not, and both runs must label alike; there every tick
         # has its own answer anyway.
@@ -161,7 +158,7 @@ class LabellerNode(UnderstudyNode):
 
     def _on_expert(self, index: int, cdr: bytes) -> None:
         try:
-            command = self._channels.join(index, cdr, self._clock_ns())
+            command = self._channels.join(index, cdr, self.clock_ns())
         except CodecError as error:
             self._note_unreadable(error)
             return
@@ -171,7 +168,7 @@ class LabellerNode(UnderstudyNode):
         self._joined_ns = self._newest_ns = command.stamp_ns
         self._counts["commands"] += 1
         # In lock-step only stamps decide; and a simulated clock that has not begun yet says nothing.
-        clock_ns = None if self._lock_step else self._clock_ns() or None
+        clock_ns = None if self._lock_step else self.clock_ns() or None
         self._send(self._labeller.command(command, time.monotonic(), clock_ns))
 
     def _note_unreadable(self, error: CodecError) -> None:
@@ -191,7 +188,7 @@ class LabellerNode(UnderstudyNode):
     # -- what it says about itself --------------------------------------------------------------------------------
 
     def _expert_age_ms(self) -> float:
-        return math.nan if self._newest_ns is None else (self._clock_ns() - self._newest_ns) * 1e-6
+        return math.nan if self._newest_ns is None else (self.clock_ns() - self._newest_ns) * 1e-6
 
     def _status(self) -> Status:
         labeller = self._labeller

@@ -201,9 +201,6 @@ class NoiseNode(UnderstudyNode):
         status = Status("ok", "no noise" if noise.is_zero else "gaussian noise", values)
         self._injected.publish(diagnostic_array(self._episode_stamp, {"noise": status}))
 
-    def _clock_ns(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
-
     def _on_message(self, index: int, cdr: bytes, info: Mapping[str, Any]) -> None:
         """The expert's message, if it is one expert's: what this node does not pass on, the gate never sees."""
         if self._experts.surprises(index, info["publication_sequence_number"]):
@@ -216,7 +213,7 @@ class NoiseNode(UnderstudyNode):
     def _on_expert(self, index: int, cdr: bytes) -> None:
         received_s = time.monotonic()
         try:
-            command = self._channels.join(index, cdr, self._clock_ns())
+            command = self._channels.join(index, cdr, self.clock_ns())
         except CodecError as error:
             self._counts["unreadable"] += 1
             self._problem = error.problem
@@ -243,14 +240,14 @@ class NoiseNode(UnderstudyNode):
 
     def _send(self, command: Action) -> None:
         self._sent_ns = command.stamp_ns
-        messages = self._channels.messages(command.values, command.stamp_ns)
+        messages = self._channels.outgoing(command.values, command.stamp_ns)
         for publisher, message in zip(self._outputs, messages, strict=True):
             publisher.publish(message)
 
     # -- what it says about itself --------------------------------------------------------------------------------
 
     def _expert_age_ms(self) -> float:
-        return math.nan if self._newest_ns is None else (self._clock_ns() - self._newest_ns) * 1e-6
+        return math.nan if self._newest_ns is None else (self.clock_ns() - self._newest_ns) * 1e-6
 
     def _status(self) -> Status:
         injector, noise = self._injector, self._noise

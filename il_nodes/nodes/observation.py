@@ -98,7 +98,7 @@ class ObservationNode(UnderstudyNode):
         return stacked_vector(stack, stream.names, observation.stamp_ns, JointState)
 
     def _status(self) -> Status:
-        values = {**self._counts, **self._intake.values(int(self.get_clock().now().nanoseconds))}
+        values = {**self._counts, **self._intake.values(self.clock_ns())}
         frozen = self._intake.frozen()
         if frozen:
             return Status("error", f"frozen: {', '.join(frozen)}", values)

@@ -191,7 +191,7 @@ class PolicyNode(UnderstudyNode):
             self._answer(ticks[-1])
         elif self._intake.ticks is None and self._answers.is_silent(time.monotonic()):
             self._counts["silences"] += 1
-            self._abstain(self._answers.silence_stamp_ns(self._clock_ns()), "no observation comes")
+            self._abstain(self._answers.silence_stamp_ns(self.clock_ns()), "no observation comes")
 
     def _on_quiet(self) -> None:
         """Time may be up; but what has arrived by now is looked at first."""
@@ -228,7 +228,7 @@ class PolicyNode(UnderstudyNode):
     def _propose(self, proposal: Proposal, observation: Observation) -> None:
         self._send(proposal)
         self._answers.proposed(proposal.stamp_ns, len(proposal.actions), time.monotonic())
-        age_s = (self._clock_ns() - proposal.stamp_ns) * 1e-9
+        age_s = (self.clock_ns() - proposal.stamp_ns) * 1e-9
         self._age.add(age_s)
         self._counts["proposals"] += 1
         self._counts["proposals_too_old"] += age_s > self._contract.gate.proposal_max_age_s
@@ -250,9 +250,6 @@ class PolicyNode(UnderstudyNode):
 
     # -- what it says about itself --------------------------------------------------------------------------------
 
-    def _clock_ns(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
-
     def _status(self) -> Status:
         runtime = self._policy.runtime
         state = {f"state reset {reason}": count for reason, count in sorted(runtime.resets.items()) if count}
@@ -268,7 +265,7 @@ class PolicyNode(UnderstudyNode):
             "observations_skipped": self._answers.overtaken,
             **dict(sorted(self._counts.items())),
             **state,
-            **self._intake.values(self._clock_ns()),
+            **self._intake.values(self.clock_ns()),
         }
         frozen = self._intake.frozen()
         if frozen:

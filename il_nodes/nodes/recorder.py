@@ -246,7 +246,7 @@ class RecorderNode(UnderstudyNode):
 
     def _announce(self, say: Callable[[int], bytes]) -> None:
         """Start or end on ``/episode``, and in the recording; nothing where others announce episodes."""
-        stamp_ns = self.get_clock().now().nanoseconds
+        stamp_ns = self.clock_ns()
         cdr = say(stamp_ns)
         if cdr:
             self._take(EPISODE_TOPIC, stamp_ns, cdr)
@@ -280,7 +280,7 @@ class RecorderNode(UnderstudyNode):
         if topic in self._stamped and not self._window.holds(stamp_ns):
             self._accounts.refuse(topic, self._window.since_ns - stamp_ns)
             return
-        received_ns = self.get_clock().now().nanoseconds
+        received_ns = self.clock_ns()
         self._accounts.take(topic, stamp_ns if topic in self._stamped else None, received_ns)
         if self._order is None:
             self._write([Stamped(received_ns, topic, cdr)])
@@ -352,7 +352,7 @@ class RecorderNode(UnderstudyNode):
             return response
         self._names.stop(window)
         if window.until_ns is None:
-            self._accounts.stop(self.get_clock().now().nanoseconds)
+            self._accounts.stop(self.clock_ns())
         self._finish(outcome, 0)
         if window.failed:
             response.success, response.message = outcome == DISCARDED, window.failed

@@ -223,10 +223,6 @@ class TeleopNode(UnderstudyNode):
 
     # -- what comes in --------------------------------------------------------------------------------------------
 
-    def clock_ns(self) -> int:
-        """Now, on the robot's clock."""
-        return int(self.get_clock().now().nanoseconds)
-
     def _on_executed(self, index: int, cdr: bytes) -> None:
         self._executed.take(index, cdr, time.monotonic())
 

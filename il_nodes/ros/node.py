@@ -318,6 +318,10 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
         self._subscribed.add(name)
         return self.create_subscription(message_class, topic, callback, qos, event_callbacks=callbacks, raw=raw)
 
+    def clock_ns(self) -> int:
+        """Nanoseconds on the robot's clock now: the system's, or ``/clock`` with ``use_sim_time``."""
+        return int(self.get_clock().handle.get_now().nanoseconds)  # a third of what get_clock().now() takes
+
     def publisher_count(self, topic: str) -> int:
         """How many publishers a topic has, under the name to which this node's own ends on it are remapped."""
         return int(self.count_publishers(self.resolve_topic_name(topic)))
