@@ -187,6 +187,15 @@ class Bench:
         quick = RESULTS.parent.parent / "runs" / "bench"
         return (quick if self.quick else RESULTS) / f"{self.name}.{name}.png"
 
+    def kept(self) -> dict[str, Any]:
+        """What earlier runs found, by the names of :meth:`finish`; empty where nothing is kept."""
+        found: dict[str, Any] = json.loads(self._path.read_text())["results"] if self._path.is_file() else {}
+        return found
+
+    @property
+    def _path(self) -> Path:
+        return RESULTS / (f"{self.name}.quick.json" if self.quick else f"{self.name}.json")
+
     def finish(self, results: dict[str, object], *, in_parts: bool = False) -> NoReturn:
         """Writes and prints everything, then exits: 0 when every goal is met, 1 otherwise.
 
@@ -209,7 +218,7 @@ class Bench:
             "results": results,
         }
         RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / (f"{self.name}.quick.json" if self.quick else f"{self.name}.json")
+        path = self._path
         if in_parts:
             earlier = json.loads(path.read_text()) if path.is_file() else {"results": {}, "goals": []}
             document = _beside_others(document, earlier)

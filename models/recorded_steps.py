@@ -1,27 +1,51 @@
 """Many equal steps of gradient descent on small networks, where what takes time is Python and not arithmetic.
 
-One step, its gradients included, is recorded as a list of tensor operations (``make_fx``), and whole stretches of steps
-run through TorchScript's interpreter without coming back to Python. A recording takes a tenth of a second; nothing is
-compiled. More in ``docs/decisions/0011-steps-are-recorded.md``.
+One step, its gradients included, is recorded as a list of tensor operations (:mod:`models.step_script`), and whole
+stretches of steps run through TorchScript's interpreter without coming back to Python. More in
+``docs/decisions/0011-steps-are-recorded.md``.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.fx.experimental.proxy_tensor import make_fx
+
+from models.step_script import StepRecorder
 
 __all__ = ["Loss", "RecordedSteps"]
 
 Loss = Callable[[list[Tensor]], Tensor]
 """Rows of a lesson, some tensors ``(size, ...)``, to their mean loss."""
 
-Gradient = Callable[[list[Tensor]], tuple[Tensor, Tensor]]
+Adam = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
+"""Weights, mean and square of their gradient, and number of steps; a list of one each, see :func:`adam_step`."""
+
+# Sums in another order differ by less, anything else by more; of the largest number, or of one that rounding leaves.
+TOLERANCE = 1e-3
+SMALLEST_SCALE = 1e-2
+# Of the steps by which a recording is checked: the weights move by about as much.
+CHECKED_RATE = 1e-3
+
+_STRETCH = """
+def stretch(
+    weights: List[Tensor], mean: List[Tensor], square: List[Tensor], steps: List[Tensor], held: List[Tensor],
+    rows: List[Tensor], rates: List[float], decay: float, size: int
+) -> Tensor:
+    {head}
+    total = torch.ops.aten.zeros_like(steps[0])
+    for index in range(len(rates)):
+        {step}
+        torch.ops.aten.add_(steps[0], 1.0)
+        torch.ops.aten._fused_adam_(
+            weights, [{gradient}], mean, square, [], steps,
+            lr=rates[index], beta1=0.9, beta2=0.999, weight_decay=decay, eps=1e-08, amsgrad=False, maximize=False)
+        torch.ops.aten.add_(total, {loss})
+    return total
+"""
 
 
 class RecordedSteps:
@@ -33,12 +57,14 @@ class RecordedSteps:
     Args:
         weights: what may learn; those that the loss does not depend on are left alone.
         loss: of one lesson.
-        example: a lesson of the size that will be learned from.
+        example: a lesson of the size that will be learned from, and with a finite loss: the
+            recording is checked on it.
         decay: penalty on the squared weights.
         longest: a gradient of all weights together that is longer is shortened to it.
 
     Raises:
-        RuntimeError: a loss that cannot be recorded, since what is computed depends on numbers that it computes.
+        RuntimeError: a loss that cannot be recorded, since what is computed depends on numbers that it computes, or
+            that does something else when it is repeated.
     """
 
     def __init__(
@@ -54,12 +80,12 @@ class RecordedSteps:
         self._size = len(example[0])
         with torch.random.fork_rng(devices=[]):
             self._learning = _that_learn(loss(example), weights)
-            self._weights = torch.cat([weight.detach().flatten() for weight in self._learning])
-            mean, square = torch.zeros_like(self._weights), torch.zeros_like(self._weights)
-            self._adam = ([self._weights], [mean], [square], [torch.zeros(())])
-            self._point_into(self._weights)
+            start = torch.cat([weight.detach().flatten() for weight in self._learning])
+            self._adam = _rested(start)
+            self._point_into(self._adam[0][0])
             try:
-                self._stretch = _record(self._gradient, example)
+                self._stretch, self._held = self._record(example)
+                self._require_same(example)
             except BaseException:
                 self.close()
                 raise
@@ -71,7 +97,8 @@ class RecordedSteps:
             The sum of their losses.
         """
         with torch.inference_mode():
-            return float(self._stretch(*self._adam, rows, list(rates), self._decay, self._size))
+            total = self._stretch(*self._adam, self._held, rows, list(rates), self._decay, self._size)
+        return float(total)
 
     def step(self, rows: list[Tensor], rate: float) -> float:
         """One step by torch's engine, on a lesson of any size; its loss."""
@@ -99,6 +126,47 @@ class RecordedSteps:
         for weight, part in zip(self._learning, parts, strict=True):
             weight.data = part.view_as(weight)
 
+    def _record(self, example: list[Tensor]) -> tuple[Any, list[Tensor]]:
+        """The stretch of steps, for lessons of the example's size, and what it reads beside their rows."""
+        # Copies: what else the loss may hold of the example is none of a lesson's rows.
+        rows = {f"row{place}": part.clone() for place, part in enumerate(example)}
+        with StepRecorder(rows) as recorder:
+            loss, gradient = self._gradient(list(rows.values()))
+        words = {"loss": recorder.name(loss), "gradient": recorder.name(gradient)}
+        head = [f"all{place} = torch.ops.aten.split(rows[{place}], size)" for place in range(len(rows))]
+        head += [f"held{place} = held[{place}]" for place in range(len(recorder.held))]
+        step = [f"row{place} = all{place}[index]" for place in range(len(rows))] + recorder.lines
+        text = _STRETCH.format(head="\n    ".join(head), step="\n        ".join(step), **words)
+        return torch.jit.CompilationUnit(text).stretch, recorder.held
+
+    def _require_same(self, example: list[Tensor]) -> None:
+        """Take two steps, recorded and by torch's engine, and take them back.
+
+        The second lesson and the weights that meet it are others than those of the recording: so a number that should
+        have been computed, and was taken for a constant, shows.
+        """
+        start = self._adam[0][0].clone()
+        others = torch.arange(self._size).square() % self._size
+        rows = [torch.cat([part, part[others]]) for part in example]
+        lessons = [[part[begin : begin + self._size] for part in rows] for begin in (0, self._size)]
+
+        def result(take: Callable[[], float]) -> tuple[Tensor, Tensor]:
+            torch.manual_seed(0)
+            total, mean = torch.tensor(take()), self._adam[1][0].clone()
+            self._adam[0][0].copy_(start)
+            for moment in self._adam[1:]:
+                moment[0].zero_()
+            return total, mean
+
+        found = result(lambda: self.run(rows, [CHECKED_RATE] * len(lessons)))
+        wanted = result(lambda: sum(self.step(lesson, CHECKED_RATE) for lesson in lessons))
+        for one, other in zip(found, wanted, strict=True):
+            # What diverges may do so here as well: that is for whoever reads the loss.
+            scale = max(float(other.nan_to_num().abs().max()), SMALLEST_SCALE)
+            if not torch.allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE * scale, equal_nan=True):
+                words = f"loss {float(found[0])}, not {float(wanted[0])}"
+                raise RuntimeError(f"a step that was recorded does something else when it is repeated: {words}")
+
 
 def _that_learn(loss: Tensor, weights: Sequence[nn.Parameter]) -> list[nn.Parameter]:
     """Those that the loss depends on."""
@@ -106,15 +174,9 @@ def _that_learn(loss: Tensor, weights: Sequence[nn.Parameter]) -> list[nn.Parame
     return [weight for weight, gradient in zip(weights, gradients, strict=True) if gradient is not None]
 
 
-def _record(gradient: Gradient, example: list[Tensor]) -> Any:
-    """The stretch of steps with ``gradient``, for lessons of the example's size."""
-    # Not the bound method itself: of one, the recorder counts the object as an argument.
-    recorded = make_fx(lambda rows: gradient(rows))(example)
-    with torch.no_grad(), warnings.catch_warnings():
-        # Deprecated upstream, and without a successor that neither needs a compiler nor goes through Python.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        step = torch.jit.trace(recorded, (example,), check_trace=False)  # type: ignore[no-untyped-call]
-        return torch.jit.script(_Stretch(step))
+def _rested(weights: Tensor) -> Adam:
+    """Before the first step."""
+    return [weights], [torch.zeros_like(weights)], [torch.zeros_like(weights)], [torch.zeros(())]
 
 
 def adam_step(
@@ -156,31 +218,3 @@ def adam_step(
         amsgrad=False,
         maximize=False,
     )
-
-
-class _Stretch(nn.Module):
-    """The loop in TorchScript; ``step`` takes one lesson and gives its loss and gradient."""
-
-    def __init__(self, step: Any) -> None:
-        super().__init__()
-        self.step = step
-
-    def forward(
-        self,
-        weights: list[Tensor],
-        mean: list[Tensor],
-        square: list[Tensor],
-        steps: list[Tensor],
-        rows: list[Tensor],
-        rates: list[float],
-        decay: float,
-        size: int,
-    ) -> Tensor:
-        total = torch.zeros([])
-        for index, rate in enumerate(rates):
-            start = index * size
-            end = start + size
-            loss, gradient = self.step([part[start:end] for part in rows])
-            adam_step(weights, mean, square, steps, gradient, rate, decay)
-            total.add_(loss)
-        return total

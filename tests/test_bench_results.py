@@ -54,3 +54,11 @@ def test_an_experiment_that_is_run_again_replaces_itself(results: Path) -> None:
     found = _read(results)
     assert found["results"]["one"]["value"] == 2.0
     assert (len(found["goals"]), found["missed"]) == (1, [])
+
+
+def test_what_is_kept_can_be_read_again(results: Path) -> None:
+    """Catches pictures that are drawn again of the figures of another bench, or of a quick run's."""
+    assert Bench("parts", "", arguments=[]).kept() == {}
+    _run("one", 2.0)
+    assert Bench("parts", "", arguments=[]).kept()["one"]["value"] == 2.0
+    assert Bench("parts", "", arguments=["--quick"]).kept() == {}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from models.bundle import export_bundle
 from models.policies import Policy, StreamShape
 from models.policies.encoder import Encoder
+from models.policies.frame_window import FrameWindow
 from models.policies.image_encoder import ImageEncoder
 from models.policies.keypoint_encoder import KeypointEncoder
 from models.policies.resnet_encoder import ResNetEncoder
@@ -56,6 +57,11 @@ def _raw(name: str, count: int = 5) -> Tensor:
 def _encode(encoder: Encoder, raw: Tensor) -> Tensor:
     features: Tensor = encoder(encoder.prepare(raw).flatten(1, 2))
     return features
+
+
+def _whole(side: int) -> FrameWindow:
+    """All of a square colour image, pixel by pixel."""
+    return FrameWindow((side, side, 3), crop_top=0.0, pool=1)
 
 
 def test_every_kind_has_a_case() -> None:
@@ -123,7 +129,7 @@ def test_the_resnet_is_resnet_18() -> None:
 
     Ours has three channels of one frame, and normalises groups with as many weights as batches have.
     """
-    encoder = ResNetEncoder((96, 96, 3), _encoder("small")[1].normalizer, 3, 64, 64, crop_top=0.0, pool=1)
+    encoder = ResNetEncoder(_whole(96), _encoder("small")[1].normalizer, 64, 3, 64)
     layers = [module for module in encoder.modules() if isinstance(module, nn.Conv2d)]
     body = sum(weight.numel() for part in (encoder.stem, encoder.blocks) for weight in part.parameters())
     assert body == 11_176_512
@@ -134,7 +140,7 @@ def test_the_resnet_is_resnet_18() -> None:
 def test_the_resnet_knows_where_a_thing_is() -> None:
     """Catches an encoder that only averages: the same spot elsewhere in the image has to look different."""
     torch.manual_seed(0)
-    encoder = ResNetEncoder((64, 64, 3), _encoder("small")[1].normalizer, 3, 8, 16, crop_top=0.0, pool=1)
+    encoder = ResNetEncoder(_whole(64), _encoder("small")[1].normalizer, 16, 3, 8)
     images = torch.full((2, 1, 64, 64, 3), 120, dtype=torch.uint8)
     images[0, 0, 8:16, 8:16] = 250
     images[1, 0, 40:48, 40:48] = 250
@@ -161,7 +167,7 @@ def test_a_single_row_has_no_place_in_it() -> None:
 def test_a_keypoint_moves_with_what_it_sees() -> None:
     """What a flattened image lacks: a thing that lies elsewhere moves each keypoint by as much, wherever it was."""
     torch.manual_seed(0)
-    encoder = KeypointEncoder((64, 64, 3), _encoder("small")[1].normalizer, 3, (8, 8), 16, crop_top=0.0, pool=1)
+    encoder = KeypointEncoder(_whole(64), _encoder("small")[1].normalizer, 16, 3, (8, 8))
     images = torch.full((3, 1, 64, 64, 3), 120, dtype=torch.uint8)
     for image, column in zip(images, (16, 24, 40), strict=True):
         image[0, 24:32, column : column + 8] = 250

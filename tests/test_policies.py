@@ -15,6 +15,7 @@ from models.augment import vary_light
 from models.errors import TrainingError
 from models.policies import PolicyConfig, PolicySpecification
 from models.policies.checkpoint import Checkpoint
+from models.policies.frame_window import FrameWindow
 from models.policies.heads import CvaeOptions, FlowOptions, HeadOptions, MixtureOptions, PointOptions, head_options
 from models.policies.image_encoder import ImageEncoder
 from models.policies.normalization import Normalizer
@@ -73,7 +74,7 @@ def test_the_sky_is_cut_off() -> None:
 
 def test_pooling_averages_and_keeps_the_lowest_rows() -> None:
     """Catches a pool that drops the rows right in front of the robot when the height does not divide."""
-    encoder = ImageEncoder((5, 4, 1), Normalizer([0.0], [1.0]), 1, (2,), 4, crop_top=0.0, pool=2)
+    encoder = ImageEncoder(FrameWindow((5, 4, 1), crop_top=0.0, pool=2), Normalizer([0.0], [1.0]), 4, 1, (2,))
     raw = torch.zeros(1, 1, 5, 4, 1, dtype=torch.uint8)
     raw[0, 0, 4, :2] = 8
     assert encoder.prepare(raw)[0, 0, 0].tolist() == [[0.0, 0.0], [4.0, 0.0]]

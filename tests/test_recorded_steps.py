@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.learned_rewards.discriminator import gradient_penalty
 from models.recorded_steps import RecordedSteps
@@ -54,3 +55,35 @@ def test_recorded_steps_are_those_of_the_engine(longest: float, penalty: float) 
     for found, wanted, first in zip(recorded.parameters(), engine.parameters(), _network().parameters(), strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-5)
         assert float((wanted - first).detach().abs().max()) > 1e-2
+
+
+def test_a_step_that_changes_when_it_is_repeated_is_refused() -> None:
+    """Catches a number from outside torch, which a recording can only take for a constant."""
+    network = _network()
+    before = [weight.detach().clone() for weight in network.parameters()]
+
+    def loss(rows: list[Tensor]) -> Tensor:
+        return (network(rows[0]) - torch.from_numpy(rows[1].numpy() * 1.0)).square().mean()
+
+    with pytest.raises(RuntimeError, match="something else"):
+        RecordedSteps(list(network.parameters()), loss, [part[:SIZE] for part in _rows()])
+    for weight, wanted in zip(network.parameters(), before, strict=True):
+        assert torch.equal(weight, wanted)
+        assert weight.untyped_storage().nbytes() == weight.numel() * weight.element_size()
+
+
+def test_recording_leaves_no_trace() -> None:
+    """Catches weights or moments that the recording moved, and draws that it took from torch's generator."""
+    network, wanted = _network(), _network()
+    example = [part[:SIZE] for part in _rows()]
+    torch.manual_seed(3)
+    steps = RecordedSteps(
+        list(network.parameters()),
+        lambda rows: (network(functional.dropout(rows[0])) - rows[1]).square().mean(),
+        example,
+    )
+    drawn = torch.rand(3)
+    torch.manual_seed(3)
+    assert torch.equal(drawn, torch.rand(3))
+    assert all(torch.equal(one, other) for one, other in zip(network.parameters(), wanted.parameters(), strict=True))
+    assert not any(bool(moment[0].any()) for moment in steps._adam[1:])

@@ -15,16 +15,18 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from bench.harness import Bench, Interval, bootstrap_interval, wilson_interval
+from bench.policies.kept_seeds import Found, KeptSeeds
 from bench.policies.lane.fork import Fork
 from bench.policies.lane.ice import Ice
 from bench.policies.lane.learning import learn, network
 from bench.policies.lane.robot import Array, World, demonstrate, drive, expert_act, policy_act, robot_contract
-from bench.policies.memory_pictures import draw_signs, draw_slides
+from bench.policies.memory_pictures import draw_memory, draw_slides
 from models.contract import Contract
 from models.episodes import EpisodeDataset
 from models.policies import Policy
@@ -33,7 +35,7 @@ from models.policies.heads import HeadOptions, JointOptions, PointOptions
 __all__ = ["run"]
 
 ROOT = Path(__file__).parent.parent.parent
-PICTURES = ROOT / "runs" / "bench" / "memory"
+SLIDES = ROOT / "runs" / "bench" / "memory" / "slides.png"
 
 MEMORIES = {"single": ("stack", 1), "stack_of_4": ("stack", 4), "gru": ("gru", 1), "lstm": ("lstm", 1)}
 """Name to the kind of memory and the frames of the stack."""
@@ -68,48 +70,57 @@ class Size:
     epochs: int = 30
     recurrent_epochs: int = 50
     driven: int = 10
-    memories: tuple[str, ...] = ("single", "stack_of_4", "gru")
-    controlled: tuple[str, ...] = ("single", "stack_of_4", "gru")
+    memories: tuple[str, ...] = tuple(MEMORIES)
+    controlled: tuple[str, ...] = tuple(MEMORIES)
 
 
-QUICK = Size(controlled=("single",))
+QUICK = Size(memories=("single", "stack_of_4", "gru"), controlled=("single",))
 
 
 def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
     """Learn, drive, compare and draw; goals are held by ``bench``."""
     size = QUICK if quick else Size()
-    signs: dict[str, dict[str, dict[str, list[int]]]] = {
-        kind: {name: {gap: [] for gap in GAPS} for name in names}
+    kept = KeptSeeds("memory", asdict(size), resume=bench.options.resume)
+    found = [kept.result(seed, partial(_one_seed, seed, size)) for seed in seeds]
+    report = _report(bench, size, found)
+    draw_memory(report, bench.picture("memory"))
+    draw_slides({name: [np.array(way) for way in ways] for name, ways in found[0]["ways"].items()}, SLIDES)
+    return {**report, "seconds_by_seed": kept.seconds}
+
+
+def _one_seed(seed: int, size: Size) -> Found:
+    """Drives on the right side by kind of sign, memory and gap; mean offsets on the ice by driver, and its ways."""
+    right = {
+        kind: _read_signs(kind == "truthful", seed, names, size)
         for kind, names in (("truthful", size.memories), ("meaningless", size.controlled))
     }
-    offsets: dict[str, list[float]] = {name: [] for name in ("expert", "told", *size.memories)}
-    ways: dict[str, list[Array]] = {}
-    for seed in seeds:
-        for kind, found in signs.items():
-            _read_signs(kind == "truthful", found, seed, size)
-        for name, found_m in offsets.items():
-            places, training_s = _slide(name, seed, size)
-            found_m.append(float(np.mean([np.abs(way[:, 1]).mean() for way in places])))
-            ways.setdefault(name, places)
-            words = f"{found_m[-1]:.3f} m from the middle, learned in {training_s} s"
-            print(f"memory, seed {seed}, ice, {name}: {words}", file=sys.stderr, flush=True)
-    draw_slides(ways, PICTURES / "slides.png")
-    return _report(bench, size, signs, {name: np.array(values) for name, values in offsets.items()})
+    offset_m, ways = {}, {}
+    for name in ("expert", "told", *size.memories):
+        places, training_s = _slide(name, seed, size)
+        offset_m[name] = float(np.mean([np.abs(way[:, 1]).mean() for way in places]))
+        ways[name] = [way.tolist() for way in places]
+        words = f"{offset_m[name]:.3f} m from the middle, learned in {training_s} s"
+        print(f"memory, seed {seed}, ice, {name}: {words}", file=sys.stderr, flush=True)
+    return {"right": right, "offset_m": offset_m, "ways": ways}
 
 
-def _read_signs(truthful: bool, found: Mapping[str, Mapping[str, list[int]]], seed: int, size: Size) -> None:
-    """Append to ``found``, by memory and gap, how many drives of this seed's policies passed on the way's side."""
+def _read_signs(truthful: bool, seed: int, names: Sequence[str], size: Size) -> dict[str, dict[str, int]]:
+    """By memory and gap, how many drives of this seed's policies passed on the way's side."""
     world = Fork(SHOWN_GAPS, truthful=truthful)
     starts = range(10_000 * seed + 5_000, 10_000 * seed + 5_000 + size.driven)
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
         shown = range(10_000 * seed, 10_000 * seed + size.signs)
         dataset = demonstrate(Path(folder) / "dataset", world, robot_contract(world), shown, unsteady=UNSTEADY_M_S)
-        for name, gaps in found.items():
+        for name in names:
             policy, contract, training_s = _learn(dataset, world, name, JointOptions(clusters=16), seed, size)
-            for gap, right in gaps.items():
-                right.append(_right(Fork((GAPS[gap], GAPS[gap]), truthful=truthful), policy, contract, starts))
-            counted = {gap: right[-1] for gap, right in gaps.items()}
-            print(f"memory, seed {seed}, {truthful=}, {name}: {counted} {training_s} s", file=sys.stderr, flush=True)
+            found[name] = {
+                gap: _right(Fork((ticks, ticks), truthful=truthful), policy, contract, starts)
+                for gap, ticks in GAPS.items()
+            }
+            words = f"{found[name]}, learned in {training_s} s"
+            print(f"memory, seed {seed}, {truthful=}, {name}: {words}", file=sys.stderr, flush=True)
+    return found
 
 
 def _learn(
@@ -153,23 +164,22 @@ def _slide(name: str, seed: int, size: Size) -> tuple[list[Array], float]:
     return [drive(world, policy_act(policy, contract, start), start).places for start in starts], training_s
 
 
-def _report(
-    bench: Bench,
-    size: Size,
-    signs: Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]],
-    offsets: Mapping[str, Array],
-) -> dict[str, object]:
-    """Rates with intervals, goals, and a picture of the signs."""
-    count = size.driven * len(offsets["expert"])
+def _report(bench: Bench, size: Size, found: Sequence[Found]) -> dict[str, object]:
+    """Rates with intervals, and goals."""
+    count = size.driven * len(found)
+    kinds = {"truthful": size.memories, "meaningless": size.controlled}
+    by_seed = {
+        kind: {name: {gap: [one["right"][kind][name][gap] for one in found] for gap in GAPS} for name in names}
+        for kind, names in kinds.items()
+    }
     right = {
         kind: {
-            name: {gap: wilson_interval(sum(each), count) for gap, each in gaps.items()} for name, gaps in found.items()
+            name: {gap: wilson_interval(sum(each), count) for gap, each in gaps.items()} for name, gaps in names.items()
         }
-        for kind, found in signs.items()
+        for kind, names in by_seed.items()
     }
-    draw_signs(right, PICTURES / "signs.png")
     _hold_signs(bench, right)
-    offset = {name: bootstrap_interval(values) for name, values in offsets.items()}
+    offsets = {name: np.array([one["offset_m"][name] for one in found]) for name in ("expert", "told", *size.memories)}
     # Of a seed all started alike and got the same knocks.
     times = {name: bootstrap_interval(values / offsets["expert"]) for name, values in offsets.items()}
     bench.goal("memory: ice, offset of a single frame / expert's, lower bound", times["single"].low, ">=", LOST)
@@ -179,14 +189,13 @@ def _report(
         "size": asdict(size),
         "gap_ticks": GAPS,
         "right_side": {
-            kind: {name: {gap: asdict(rate) for gap, rate in gaps.items()} for name, gaps in found.items()}
-            for kind, found in right.items()
+            kind: {name: {gap: asdict(rate) for gap, rate in gaps.items()} for name, gaps in names.items()}
+            for kind, names in right.items()
         },
-        "right_side_by_seed": {kind: dict(found) for kind, found in signs.items()},
-        "offset_on_ice_m": {name: asdict(interval) for name, interval in offset.items()},
+        "right_side_by_seed": by_seed,
+        "offset_on_ice_m": {name: asdict(bootstrap_interval(values)) for name, values in offsets.items()},
         "offset_over_the_expert": {name: asdict(interval) for name, interval in times.items()},
         "offset_by_seed_m": {name: values.tolist() for name, values in offsets.items()},
-        "pictures": str(PICTURES.relative_to(ROOT)),
     }
 
 

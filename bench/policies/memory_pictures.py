@@ -4,36 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from bench.harness import Interval
 from bench.policies.lane.ice import HALF_ROAD_M
-from bench.policies.lane.pictures import new_figure, save
+from bench.policies.lane.pictures import draw_bars, new_figure, save
 from bench.policies.lane.robot import Array
 
-__all__ = ["draw_signs", "draw_slides"]
+__all__ = ["draw_memory", "draw_slides"]
 
 # Okabe & Ito's, told apart by the colour-blind.
 COLORS = {"short": "#56b4e9", "long": "#0072b2"}
 LINE = "#0072b2"
 
 
-def draw_signs(right: Mapping[str, Mapping[str, Mapping[str, Interval]]], path: Path) -> None:
-    """A bar with its interval for each memory and gap, one panel a kind of sign; dotted: chance."""
-    figure, axes = new_figure(1, len(right), (9.0, 3.4), sharey=True, width_ratios=[len(one) for one in right.values()])
-    for axis, (kind, found) in zip(axes[0], right.items(), strict=True):
+def draw_memory(found: Mapping[str, Any], path: Path) -> None:
+    """Bars with their intervals: who takes the sign's side, one panel a kind of sign, and who brakes on the ice.
+
+    Args:
+        found: the experiment's result.
+        path: of the picture.
+    """
+    signs, ice = found["right_side"], found["offset_over_the_expert"]
+    widths = [*map(len, signs.values()), len(ice) - 1]
+    figure, axes = new_figure(1, len(widths), (12.0, 3.4), width_ratios=widths)
+    for axis, (kind, memories) in zip(axes[0], signs.items(), strict=False):
         for shift, gap in ((-0.2, "short"), (0.2, "long")):
-            rates = [gaps[gap] for gaps in found.values()]
-            places = np.arange(len(rates)) + shift
-            axis.bar(places, [rate.value for rate in rates], 0.36, color=COLORS[gap], label=f"{gap} gap")
-            for place, rate in zip(places, rates, strict=True):
-                axis.plot([place, place], [rate.low, rate.high], color="black", linewidth=1.5)
+            rates = {name: gaps[gap] for name, gaps in memories.items()}
+            draw_bars(axis, rates, color=COLORS[gap], width=0.36, shift=shift, label=f"{gap} gap")
         axis.axhline(0.5, color="black", linestyle=":", linewidth=1)
-        axis.set_xticks(range(len(found)), [name.replace("_", " ") for name in found])
-        axis.set(title=f"{kind} sign", ylim=(0.0, 1.02))
-    axes[0, 0].set_ylabel("passed on the right side")
+        axis.set(title=f"{kind} sign", ylim=(0.0, 1.02), ylabel="passed on the right side")
     axes[0, 0].legend(loc="lower left", fontsize=8)
+    last = axes[0, -1]
+    draw_bars(last, {name: times for name, times in ice.items() if name != "expert"}, color=LINE)
+    last.axhline(1.0, color="black", linestyle=":", linewidth=1)
+    last.set(title="on ice", ylabel="offset, times the expert's")
     save(figure, path)
 
 

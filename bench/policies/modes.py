@@ -29,7 +29,7 @@ from bench.harness import Bench, wilson_interval
 from bench.policies.lane.fork import CRUISE_M_S, Fork
 from bench.policies.lane.learning import drawing, learn, network
 from bench.policies.lane.robot import Act, Array, demonstrate, drive, expert_act, policy_act, robot_contract
-from bench.policies.modes_pictures import draw_commands, draw_drives
+from bench.policies.modes_pictures import draw_commands, draw_drives, draw_rates
 from models.episodes import EpisodeDataset
 from models.policies import Policy
 from models.policies.heads import (
@@ -161,7 +161,9 @@ def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
         _one_way(tries["one_way"], seed, size)
     draw_drives({name: example.places for name, example in examples.items()}, PICTURES / "drives.png")
     draw_commands({name: example.first for name, example in examples.items()}, PICTURES / "commands.png")
-    return _report(bench, size, tries)
+    report = _report(bench, size, tries)
+    draw_rates(report, bench.picture("modes"))
+    return report
 
 
 def _two_ways(tries: Mapping[str, Mapping[str, list[Tries]]], seed: int, size: Size) -> dict[str, Example]:
@@ -259,7 +261,6 @@ def _report(bench: Bench, size: Size, tries: Mapping[str, Mapping[str, Sequence[
         "by_seed": {
             kind: {name: [asdict(one) for one in each] for name, each in found.items()} for kind, found in tries.items()
         },
-        "pictures": str(PICTURES.relative_to(ROOT)),
     }
 
 

@@ -7,14 +7,38 @@ from pathlib import Path
 from typing import Any
 
 from bench.policies.lane.fork import OBSTACLE_RADIUS_M, ROBOT_RADIUS_M
-from bench.policies.lane.pictures import new_figure, save
+from bench.policies.lane.pictures import draw_bars, new_figure, save
 from bench.policies.lane.robot import Array
 
-__all__ = ["draw_commands", "draw_drives"]
+__all__ = ["draw_commands", "draw_drives", "draw_rates"]
 
 COLUMNS = 3
 # Okabe & Ito's: blue passes, vermilion does not.
 PASSES, HITS = "#0072b2", "#d55e00"
+#: Of the same policies, in the order of their markers.
+BESIDE = {"asked_every_tick": ("^", "asked every tick"), "one_way": ("o", "expert of one way (control)")}
+
+
+def draw_rates(found: Mapping[str, Any], path: Path) -> None:
+    """Bars with their intervals: who gets past the obstacle, and whose first command does not turn.
+
+    Args:
+        found: the experiment's result.
+        path: of the picture.
+    """
+    figure, axes = new_figure(2, 1, (8.0, 5.0), sharex=True, sharey=True)
+    passed, straight = axes[:, 0]
+    draw_bars(passed, found["passed"]["two_ways"], color=PASSES, label="chunks carried out whole")
+    names = list(found["passed"]["two_ways"])
+    for kind, (marker, label) in BESIDE.items():
+        rates = found["passed"][kind]
+        places = [names.index(name) for name in rates]
+        passed.plot(places, [rate["value"] for rate in rates.values()], f"k{marker}", fillstyle="none", label=label)
+    passed.set(title="gets past", ylim=(0.0, 1.05))
+    passed.legend(loc="lower right", fontsize=8)
+    draw_bars(straight, found["first_command_straight"], color=HITS)
+    straight.set_title("first command does not turn")
+    save(figure, path)
 
 
 def draw_drives(places: Mapping[str, Sequence[Array]], path: Path) -> None:

@@ -33,7 +33,7 @@ from models.policies.heads import JointOptions
 __all__ = ["run"]
 
 ROOT = Path(__file__).parent.parent.parent
-PICTURES = ROOT / "runs" / "bench" / "sampling"
+SPEEDS = ROOT / "runs" / "bench" / "sampling" / "speeds.png"
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,10 @@ def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
                         examples.setdefault(name, drives[0])
                     words = f"wrong {found[-1]:.3f} of the ticks, learned in {training_s} s"
                     print(f"sampling, seed {seed}, {snow}, {name}: {words}", file=sys.stderr, flush=True)
-    draw_speeds(examples, PICTURES / "speeds.png")
-    return _report(bench, size, {snow: {n: np.array(v) for n, v in ways.items()} for snow, ways in wrong.items()})
+    draw_speeds(examples, SPEEDS)
+    report = _report(bench, size, {snow: {n: np.array(v) for n, v in ways.items()} for snow, ways in wrong.items()})
+    draw_errors(report, bench.picture("sampling"))
+    return report
 
 
 def _drive_all(world: Lamp, policy: Policy, contract: Contract, starts: range) -> list[Drive]:
@@ -133,7 +135,7 @@ def _wrong(driven: Drive) -> float:
 
 
 def _report(bench: Bench, size: Size, wrong: Mapping[str, Mapping[str, Array]]) -> dict[str, object]:
-    """Intervals over seeds, goals, and a picture of them."""
+    """Intervals over seeds, and goals."""
     intervals = {
         snow: {name: bootstrap_interval(values) for name, values in ways.items()} for snow, ways in wrong.items()
     }
@@ -150,14 +152,12 @@ def _report(bench: Bench, size: Size, wrong: Mapping[str, Mapping[str, Array]]) 
     alike = _difference(wrong["clear"]["taught"], wrong["clear"]["scheduled"])
     words = "sampling: wrong ticks, taught - scheduled, no snow (control)"
     bench.goal(words, abs(alike.value), "<=", ALIKE)
-    draw_errors(intervals, wrong, PICTURES / "wrong.png")
     return {
         "size": asdict(size),
         "wrong": {snow: {name: asdict(one) for name, one in ways.items()} for snow, ways in intervals.items()},
         "more_wrong": {name: asdict(one) for name, one in more.items()},
         "more_wrong_without_snow": asdict(alike),
         "by_seed": {snow: {name: values.tolist() for name, values in ways.items()} for snow, ways in wrong.items()},
-        "pictures": str(PICTURES.relative_to(ROOT)),
     }
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from bench.harness import Interval
-from bench.policies.lane.pictures import new_figure, save
-from bench.policies.lane.robot import PERIOD_S, Array, Drive
+from bench.policies.lane.pictures import draw_bars, new_figure, save
+from bench.policies.lane.robot import PERIOD_S, Drive
 
 __all__ = ["draw_errors", "draw_speeds"]
 
@@ -18,17 +18,20 @@ COLORS = {"withheld": "#8c8c8c", "taught": "#d55e00", "scheduled": "#0072b2"}
 TITLES = {"snow": "a lamp in snow", "clear": "no snow (control)"}
 
 
-def draw_errors(
-    intervals: Mapping[str, Mapping[str, Interval]], values: Mapping[str, Mapping[str, Array]], path: Path
-) -> None:
-    """A bar with its interval for each way of learning, and a dot for every seed."""
-    figure, axes = new_figure(1, len(intervals), (8.0, 3.2), sharey=True, width_ratios=list(map(len, values.values())))
-    for axis, (snow, ways) in zip(axes[0], intervals.items(), strict=True):
-        for place, (name, interval) in enumerate(ways.items()):
-            axis.bar(place, interval.value, 0.6, color=COLORS[name])
-            axis.plot([place, place], [interval.low, interval.high], color="black", linewidth=1.5)
-            axis.plot(np.full(len(values[snow][name]), place + 0.36), values[snow][name], "k.", markersize=4)
-        axis.set_xticks(range(len(ways)), list(ways))
+def draw_errors(found: Mapping[str, Any], path: Path) -> None:
+    """A bar with its interval for each way of learning, and a dot for every seed.
+
+    Args:
+        found: the experiment's result.
+        path: of the picture.
+    """
+    wrong = found["wrong"]
+    figure, axes = new_figure(1, len(wrong), (8.0, 3.2), sharey=True, width_ratios=list(map(len, wrong.values())))
+    for axis, (snow, ways) in zip(axes[0], wrong.items(), strict=True):
+        draw_bars(axis, ways, color=[COLORS[name] for name in ways])
+        for place, name in enumerate(ways):
+            values = found["by_seed"][snow][name]
+            axis.plot([place + 0.36] * len(values), values, "k.", markersize=4)
         axis.set(title=TITLES[snow], ylim=(0.0, 0.6))
     axes[0, 0].set_ylabel("ticks at the wrong speed")
     save(figure, path)

@@ -128,8 +128,8 @@ class Gcl(LearnedReward):
             torch.manual_seed(seed)
             self._network = TwoLayers(self._view.size, config.width, 1)
         row = torch.zeros(config.pieces, config.piece, self._view.size)
-        number = torch.zeros(config.pieces)
-        example = [row, number, number, row, number, number]
+        densities, counts = torch.zeros(config.pieces), torch.full((config.pieces,), 1.0 / config.pieces)
+        example = [row, densities, counts, row, densities, counts]
         self._steps = RecordedSteps(list(self._network.parameters()), self._loss, example)
 
     def learn(self, experience: Experience) -> float:

@@ -16,8 +16,8 @@ from models.recorded_steps import RecordedSteps
 
 __all__ = ["RecordedDescent"]
 
-# A recording takes as long as some 200 steps take without it.
-FEWEST_STEPS = 400
+# A recording takes as long as some 50 steps take without it.
+FEWEST_STEPS = 100
 # Lessons whose frames are gathered at once: bounds the memory for them.
 STRETCH = 512
 

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
+from models.policies.frame_window import FrameWindow
 from models.policies.normalization import Normalizer
 
-__all__ = ["Encoder"]
+__all__ = ["CameraEncoder", "Encoder"]
 
 
 class Encoder(nn.Module, ABC):
@@ -32,3 +33,21 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, folded: Tensor) -> Tensor:
         """What a ``Memory`` folded, ``(M, channels, ...)``, to ``(M, width)``."""
+
+
+class CameraEncoder(Encoder):
+    """An encoder of a camera's frames: crop, average-pool and normalise them; what is learned comes behind that.
+
+    Args:
+        window: what is seen of a frame.
+        normalizer: of pixel values 0..255, one mean and scale a channel.
+        width: of the features.
+    """
+
+    def __init__(self, window: FrameWindow, normalizer: Normalizer, width: int) -> None:
+        super().__init__()
+        self.window, self.normalizer, self.width = window, normalizer, width
+
+    def prepare(self, raw: Tensor) -> Tensor:
+        """``(N, frames, H, W, C)`` uint8 to ``(N, frames, C, h, w)`` float32 of about unit scale."""
+        return self.window.prepare(raw, self.normalizer)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.policies.encoder import Encoder
+from models.policies.encoder import CameraEncoder
 from models.policies.frame_window import FrameWindow
 from models.policies.normalization import Normalizer
 from models.policies.spatial_softmax import expected_positions
@@ -20,7 +20,7 @@ __all__ = ["KeypointEncoder"]
 STRIDED = 2
 
 
-class KeypointEncoder(Encoder):
+class KeypointEncoder(CameraEncoder):
     """Crop, average-pool, normalise, then convolutions, and where each of their channels sees what it looks for.
 
     The plan of Levine et al. 2016 (arXiv:1504.00702, figure 2), as robomimic has it too (Mandlekar et al. 2021,
@@ -29,29 +29,17 @@ class KeypointEncoder(Encoder):
     each channel stands how strongly it responds on average, for a position does not say whether there is anything.
 
     Args:
-        shape: ``(height, width, channels)`` of one raw frame.
+        window: what is seen of a frame.
         normalizer: of pixel values 0..255, one mean and scale a channel.
-        channels_in: channels after folding, ``Memory.channels(shape[2])``.
-        channels_out: output channels of each convolution; the last one's are the keypoints.
         width: of the features.
-        crop_top: share of the rows cut off at the top, in [0, 1).
-        pool: side of the square averaged into one pixel.
+        channels_in: channels after folding, ``Memory.channels`` of a frame's.
+        channels_out: output channels of each convolution; the last one's are the keypoints.
     """
 
     def __init__(
-        self,
-        shape: tuple[int, ...],
-        normalizer: Normalizer,
-        channels_in: int,
-        channels_out: Sequence[int],
-        width: int,
-        crop_top: float,
-        pool: int,
+        self, window: FrameWindow, normalizer: Normalizer, width: int, channels_in: int, channels_out: Sequence[int]
     ) -> None:
-        super().__init__()
-        self.width = width
-        self.window = FrameWindow(shape, crop_top, pool)
-        self.normalizer = normalizer
+        super().__init__(window, normalizer, width)
         layers: list[nn.Module] = []
         for index, count in enumerate(channels_out):
             kernel, stride = 5 if index == 0 else 3, 2 if index < STRIDED else 1
@@ -60,10 +48,6 @@ class KeypointEncoder(Encoder):
         # Without the last rectifier, behind which most of an image would weigh the same.
         self.convolutions = nn.Sequential(*layers[:-1])
         self.project = nn.Linear(3 * channels_in, width)
-
-    def prepare(self, raw: Tensor) -> Tensor:
-        """``(N, frames, H, W, C)`` uint8 to ``(N, frames, C, h, w)`` float32 of about unit scale."""
-        return self.window.prepare(raw, self.normalizer)
 
     def forward(self, folded: Tensor) -> Tensor:
         """``(M, channels_in, h, w)`` to ``(M, width)``."""

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.policies.encoder import Encoder
+from models.policies.frame_window import FrameWindow
 from models.policies.image_encoder import ImageEncoder
 from models.policies.keypoint_encoder import KeypointEncoder
 from models.policies.memory import ConcatenationMemory, Memory
@@ -64,9 +65,9 @@ def build_encoder(stream: StreamShape, config: PolicyConfig, memory: Memory, mea
         return TableEncoder(normalizer, channels, config.state_features, config.state_cells)
     if not stream.is_image:
         return VectorEncoder(normalizer, channels, config.state_features, config.state_layers)
-    window = (config.features, config.crop_top, config.pool)
+    camera = (FrameWindow(stream.shape, config.crop_top, config.pool), normalizer, config.features, channels)
     if config.encoder == "resnet":
-        return ResNetEncoder(stream.shape, normalizer, channels, config.resnet_channels, *window)
+        return ResNetEncoder(*camera, config.resnet_channels)
     if config.encoder == "keypoints":
-        return KeypointEncoder(stream.shape, normalizer, channels, config.image_channels, *window)
-    return ImageEncoder(stream.shape, normalizer, channels, config.image_channels, *window)
+        return KeypointEncoder(*camera, config.image_channels)
+    return ImageEncoder(*camera, config.image_channels)

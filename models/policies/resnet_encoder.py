@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.policies.encoder import Encoder
+from models.policies.encoder import CameraEncoder
 from models.policies.frame_window import FrameWindow
 from models.policies.normalization import Normalizer
 from models.policies.spatial_softmax import expected_positions
@@ -19,7 +19,7 @@ BLOCKS_A_STAGE = 2
 STAGES = 4
 
 
-class ResNetEncoder(Encoder):
+class ResNetEncoder(CameraEncoder):
     """Four stages of two residual blocks (He et al. 2016, arXiv:1512.03385, table 1), and a view of where things are.
 
     Two changes, both those of robot learning (Chi et al. 2023): **group normalisation** instead of batch normalisation,
@@ -27,29 +27,15 @@ class ResNetEncoder(Encoder):
     **expected position** of its activation (a spatial softmax, Levine et al. 2016), for an average does not say where.
 
     Args:
-        shape: ``(height, width, channels)`` of one raw frame.
+        window: what is seen of a frame.
         normalizer: of pixel values 0..255, one mean and scale a channel.
-        channels_in: channels after folding, ``Memory.channels(shape[2])``.
-        base: channels of the first stage, doubled by each further one; 64 is ResNet-18.
         width: of the features.
-        crop_top: share of the rows cut off at the top, in [0, 1).
-        pool: side of the square averaged into one pixel.
+        channels_in: channels after folding, ``Memory.channels`` of a frame's.
+        base: channels of the first stage, doubled by each further one; 64 is ResNet-18.
     """
 
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        normalizer: Normalizer,
-        channels_in: int,
-        base: int,
-        width: int,
-        crop_top: float,
-        pool: int,
-    ) -> None:
-        super().__init__()
-        self.width = width
-        self.window = FrameWindow(shape, crop_top, pool)
-        self.normalizer = normalizer
+    def __init__(self, window: FrameWindow, normalizer: Normalizer, width: int, channels_in: int, base: int) -> None:
+        super().__init__(window, normalizer, width)
         self.stem = nn.Sequential(
             nn.Conv2d(channels_in, base, 7, stride=2, padding=3, bias=False),
             _normalise(base),
@@ -65,10 +51,6 @@ class ResNetEncoder(Encoder):
                 channels = base * 2**stage
         self.blocks = nn.Sequential(*blocks)
         self.project = nn.Linear(3 * channels, width)
-
-    def prepare(self, raw: Tensor) -> Tensor:
-        """``(N, frames, H, W, C)`` uint8 to ``(N, frames, C, h, w)`` float32 of about unit scale."""
-        return self.window.prepare(raw, self.normalizer)
 
     def forward(self, folded: Tensor) -> Tensor:
         """``(M, channels_in, h, w)`` to ``(M, width)``."""
