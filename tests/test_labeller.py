@@ -108,6 +108,41 @@ def test_no_command_counts_across_the_start_of_an_episode() -> None:
     assert labeller.grid.before_episode == 1
 
 
+def test_a_tick_on_its_way_when_the_robot_is_put_back_is_labelled() -> None:
+    """Catches the last tick before a fall without a label: the word of the recovery was faster than the picture."""
+    labeller = Labeller(CONTRACT, wait_s=0.15)
+    labeller.start_episode(stamp(-0.5), 0.0)
+    found = labeller.tick(stamp(0), 0.0) + labeller.command(command(0), 0.01)
+    found += labeller.command(command(1), 0.05)
+    found += labeller.start_episode(stamp(1.5), 0.06, goes_on=True)
+    found += labeller.tick(stamp(1), 0.07) + labeller.tick(stamp(2), 0.11) + labeller.command(command(2), 0.12)
+    assert shown(found) == [(0, 0), (1, 1), (2, 2)]
+    assert labeller.tick(stamp(1.2), 0.13) == [], "out of turn"
+    assert labeller.tick(stamp(0), 0.13) == []
+    assert (labeller.counts["ticks"], labeller.grid.before_episode, labeller.waiting) == (3, 2, 0)
+
+
+def test_a_tick_of_the_episode_before_is_none_of_the_next() -> None:
+    """Catches labels that no recording wants, for what came late of an episode that is over."""
+    labeller = Labeller(CONTRACT, wait_s=0.15)
+    labeller.start_episode(stamp(-0.5), 0.0)
+    labeller.tick(stamp(0), 0.0)
+    labeller.start_episode(stamp(1.5), 0.06)
+    assert labeller.tick(stamp(1), 0.07) == []
+    assert (labeller.counts["ticks"], labeller.grid.before_episode) == (1, 1)
+
+
+def test_the_first_command_behind_a_pause_is_none_from_the_future() -> None:
+    """Catches the first tick of an episode without a label, where the command was faster than clock and picture."""
+    labeller = Labeller(CONTRACT, wait_s=0.15)
+    found = labeller.tick(stamp(0), 0.0) + labeller.command(command(0), 0.01, stamp(0))
+    found += labeller.start_episode(stamp(20.5), 0.2)
+    found += labeller.command(command(21), 0.21, stamp(1)) + labeller.tick(stamp(21), 0.22)
+    assert shown(found) == [(0, 0), (21, 21)]
+    labeller.command(command(72_000), 0.23, stamp(21))
+    assert labeller.future_commands == 1
+
+
 def test_a_clock_that_is_set_back_starts_anew_and_keeps_the_faster_answer() -> None:
     labeller = Labeller(CONTRACT, wait_s=0.15)
     labeller.command(command(1000), 0.0)

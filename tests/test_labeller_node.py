@@ -32,8 +32,9 @@ class Stage:
         from diagnostic_msgs.msg import DiagnosticArray
         from geometry_msgs.msg import TwistStamped
         from sensor_msgs.msg import Image
+        from std_msgs.msg import Header
 
-        from il_nodes.ros.qos import RELIABLE
+        from il_nodes.ros.qos import LATCHED, RELIABLE
 
         self.ros = ros
         self.node = ros.spawn_node("labeller", {"contract": str(CONTRACT), **params})
@@ -42,7 +43,8 @@ class Stage:
         self.camera = ros.probe.create_publisher(Image, "/camera/front/image_raw", RELIABLE)
         self.expert = ros.probe.create_publisher(TwistStamped, "/expert/cmd_vel", RELIABLE)
         self.decisions = ros.probe.create_publisher(DiagnosticArray, "/gate/decision", RELIABLE)
-        publishers = (self.camera, self.expert, self.decisions)
+        self.episodes = ros.probe.create_publisher(Header, "/episode", LATCHED)
+        publishers = (self.camera, self.expert, self.decisions, self.episodes)
         ros.wait_until(lambda: all(p.get_subscription_count() for p in publishers), 20.0, "the labeller to listen")
         ros.wait_until(lambda: self.values(), 10.0, "it to be active")
 
@@ -60,6 +62,14 @@ class Stage:
         message.header.stamp = self.stamp(tick)
         message.twist.linear.x = speed
         self.expert.publish(message)
+
+    def begin(self, tick: float, episode_id: str) -> None:
+        """Announce an episode, or that it goes on, and wait until that was heard, as the simulator does."""
+        from rclpy.duration import Duration
+        from std_msgs.msg import Header
+
+        self.episodes.publish(Header(stamp=self.stamp(tick), frame_id=episode_id))
+        assert self.episodes.wait_for_all_acked(Duration(seconds=5))
 
     def decide(self, tick: float, source: str) -> None:
         from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -126,6 +136,22 @@ def test_every_tick_gets_one_label_or_a_reason(ros_environment: RosEnvironment) 
     assert LifecycleWalker(ros_environment, "labeller").go("deactivate")
     ros_environment.wait_until(lambda: stage.message() == "inactive", 5.0, "it to say that it rests")
     assert stage.node.terminate() == 0
+
+
+def test_a_picture_that_comes_behind_the_word_of_a_recovery_is_labelled(ros_environment: RosEnvironment) -> None:
+    """Catches a tick that the recording has, and that no label answers: the last one before the robot was put back."""
+    stage = Stage(ros_environment)
+    stage.begin(-0.5, "drive")
+    stage.show(0)
+    stage.command(0, 1.0)
+    stage.until_made((0, 1.0))
+    stage.begin(1.5, "drive")
+    stage.show(1)
+    stage.command(1, 1.5)
+    stage.until_made((0, 1.0), (1, 1.5))
+    stage.show(2)
+    stage.command(2, 2.5)
+    stage.until_made((0, 1.0), (1, 1.5), (2, 2.5))
 
 
 def test_a_humans_answer_comes_a_reaction_later(ros_environment: RosEnvironment) -> None:

@@ -65,7 +65,7 @@ def chain(bench: Bench, quick: bool) -> dict[str, object]:
     intervals = hold_slopes(bench, "chain", slopes["bc"], slopes["dagger"])
     intervals["control"] = bootstrap_interval(slopes["control"])
     bench.goal("chain: slope of the control, upper bound", intervals["control"].high, "<=", 1.3)
-    _draw(size, costs, slopes)
+    _draw(size, costs, slopes, quick)
     return {
         "size": asdict(size),
         "mistake_rate": MISTAKE_RATE,
@@ -75,7 +75,12 @@ def chain(bench: Bench, quick: bool) -> dict[str, object]:
     }
 
 
-def _draw(size: Size, costs: Mapping[str, Sequence[Sequence[float]]], slopes: Mapping[str, Sequence[float]]) -> None:
+def _draw(
+    size: Size,
+    costs: Mapping[str, Sequence[Sequence[float]]],
+    slopes: Mapping[str, Sequence[float]],
+    quick: bool,
+) -> None:
     """Costs with what theory says of them."""
     horizons = np.array(size.horizons, np.float64)
     lost = 1.0 - (1.0 - (1.0 - MISTAKE_RATE) ** horizons) / (MISTAKE_RATE * horizons)
@@ -85,7 +90,8 @@ def _draw(size: Size, costs: Mapping[str, Sequence[Sequence[float]]], slopes: Ma
         Curve("cloning, mistakes do not last (control)", "ink", np.array(costs["control"]), slopes["control"], True),
     ]
     theory = {"T - (1 - (1 - ε)^T) / ε": horizons * lost, "εT": MISTAKE_RATE * horizons}
-    draw_costs("interactive.chain", size.horizons, curves, theory, f"cost of an episode (ε = {MISTAKE_RATE:g})")
+    label = f"cost of an episode (ε = {MISTAKE_RATE:g})"
+    draw_costs("interactive.chain", size.horizons, curves, theory, label, quick=quick)
 
 
 def _cost(rule: str, lasting: bool, horizon: int, seed: int, size: Size) -> float:

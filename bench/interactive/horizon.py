@@ -81,7 +81,7 @@ def horizon(bench: Bench, quick: bool) -> dict[str, object]:
         Curve("behavioural cloning", "bad", np.array(costs["bc"]), slopes["bc"]),
         Curve("DAgger", "policy", np.array(costs["dagger"]), slopes["dagger"]),
     ]
-    draw_costs("interactive.horizon", size.horizons, curves, {}, "cost of an episode (ticks lost)")
+    draw_costs("interactive.horizon", size.horizons, curves, {}, "cost of an episode (ticks lost)", quick=quick)
     return {
         "size": asdict(size),
         "cost": costs,

@@ -82,7 +82,7 @@ def kart(bench: Bench, quick: bool) -> dict[str, object]:
     rows = {name: np.array(found, np.float64) for name, found in falls.items()}
     if not quick:
         _hold(bench, rows, size)
-    _draw(rows, size)
+    _draw(rows, size, quick)
     return {
         "size": asdict(size),
         "pixel_noise": PIXEL_NOISE,
@@ -132,7 +132,7 @@ def _hold(bench: Bench, falls: Mapping[str, npt.NDArray[np.float64]], size: Size
     bench.goal("kart: what 15 to 20 times the data save cloning, falls a lap", gain, "<=", 0.5)
 
 
-def _draw(falls: Mapping[str, npt.NDArray[np.float64]], size: Size) -> None:
+def _draw(falls: Mapping[str, npt.NDArray[np.float64]], size: Size, quick: bool) -> None:
     figure, (axis,) = new_axes(1, (7.2, 4.4))
     curves = [Curve(*LABELS[name], values) for name, values in falls.items()]
     draw_rounds(axis, curves, "falls a lap", size.measured)
@@ -140,4 +140,4 @@ def _draw(falls: Mapping[str, npt.NDArray[np.float64]], size: Size) -> None:
     axis.set_xticks(size.measured)
     axis.set_xlabel(f"rounds of {size.ticks} frames")
     axis.legend(frameon=False)
-    save(figure, "interactive.kart")
+    save(figure, "interactive.kart", quick=quick)

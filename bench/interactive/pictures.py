@@ -14,6 +14,7 @@ from understudy.report.style import PALETTE
 
 __all__ = ["Curve", "draw_bars", "draw_costs", "draw_rounds", "new_axes", "save"]
 
+QUICK = RESULTS.parent.parent / "runs" / "bench"
 Array = npt.NDArray[np.float64]
 
 
@@ -50,17 +51,24 @@ def new_axes(columns: int, size: tuple[float, float], **options: Any) -> tuple[A
     return figure, axes[0]
 
 
-def save(figure: Any, name: str) -> None:
-    """Write ``bench/results/NAME.png``."""
+def save(figure: Any, name: str, *, quick: bool = False) -> None:
+    """Write ``bench/results/NAME.png``; of a quick run ``runs/bench/NAME.png``, which replaces no figure."""
     from matplotlib import pyplot
 
-    RESULTS.mkdir(exist_ok=True)
-    figure.savefig(RESULTS / f"{name}.png", dpi=100)
+    folder = QUICK if quick else RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / f"{name}.png", dpi=100)
     pyplot.close(figure)
 
 
 def draw_costs(
-    name: str, horizons: Sequence[int], curves: Sequence[Curve], theory: Mapping[str, Array], label: str
+    name: str,
+    horizons: Sequence[int],
+    curves: Sequence[Curve],
+    theory: Mapping[str, Array],
+    label: str,
+    *,
+    quick: bool = False,
 ) -> None:
     """Total cost against horizon on logarithmic axes: one line a seed, the mean, the slope; dotted: theory."""
     figure, (axis,) = new_axes(1, (7.2, 4.6))
@@ -79,7 +87,7 @@ def draw_costs(
     axis.set_xticks(horizons, [str(horizon) for horizon in horizons])
     axis.minorticks_off()
     axis.legend(frameon=False, fontsize=9)
-    save(figure, name)
+    save(figure, name, quick=quick)
 
 
 def draw_rounds(axis: Any, curves: Sequence[Curve], label: str, rounds: Sequence[int]) -> None:

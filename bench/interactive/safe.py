@@ -65,7 +65,7 @@ def safe(bench: Bench, quick: bool) -> dict[str, object]:
     tables = {name: _tables(found) for name, found in runs.items()}
     if not quick:
         _hold(bench, tables)
-    _draw(tables)
+    _draw(tables, quick)
     return {
         "size": asdict(size),
         "by_round": {name: {key: values.tolist() for key, values in table.items()} for name, table in tables.items()},
@@ -138,7 +138,7 @@ def _hold(bench: Bench, tables: Mapping[str, Mapping[str, Table]]) -> None:
     bench.goal("safe: falls while learning, fewer than DAgger's, lower bound", saved.low, ">=", 0.0)
 
 
-def _draw(tables: Mapping[str, Mapping[str, Table]]) -> None:
+def _draw(tables: Mapping[str, Mapping[str, Table]], quick: bool) -> None:
     figure, axes = new_axes(3, (12.0, 3.8))
     rounds = range(1, next(iter(tables.values()))["asked"].shape[1] + 1)
     for axis, key, label, adds in (
@@ -153,4 +153,4 @@ def _draw(tables: Mapping[str, Mapping[str, Table]]) -> None:
         draw_rounds(axis, curves, label, list(rounds))
         axis.set_ylim(bottom=0)
     axes[0].legend(frameon=False)
-    save(figure, "interactive.safe")
+    save(figure, "interactive.safe", quick=quick)

@@ -33,6 +33,7 @@ HISTORY_NS = 2_000_000_000
 DRIVERS_KEPT = 256
 #: Commands that wait for late ticks in lock-step, where an expert is a tick or two ahead.
 AHEAD_KEPT = 256
+_BEGINNING_OF_TIME_NS = -(2**63)
 
 
 class Unlabelled:
@@ -86,7 +87,7 @@ class Labeller:
         self._reaction_ns = round(reaction_s * 1e9)
         self._max_age_ns = round(contract.gate.expert_max_age_s * 1e9)
         self._wait_s = None if wait_s is None else wait_s + reaction_s
-        self._begin_ns = -(2**63)
+        self._begin_ns = _BEGINNING_OF_TIME_NS
         self._stamps: list[int] = []
         self._values: list[FloatArray] = []
         self._ahead: deque[Action] = deque()
@@ -111,16 +112,17 @@ class Labeller:
 
     # -- what comes in; each returns the labels that it completed, in the order of their ticks ---------------------
 
-    def start_episode(self, stamp_ns: int, now_s: float) -> list[Label]:
-        """An episode begins, or goes on after a recovery, at ``stamp_ns``; no command counts across that stamp.
+    def start_episode(self, stamp_ns: int, now_s: float, *, goes_on: bool = False) -> list[Label]:
+        """An episode begins, or with ``goes_on`` the same one after a recovery; no command counts across that stamp.
 
-        What waits from before may still be answered: messages of different topics overtake each other.
+        What waits from before may still be answered: messages of different topics overtake each other. So do the
+        ticks of an episode that goes on: those from before the recovery may come behind the word of it.
         """
         if stamp_ns < self._begin_ns:
             self._set_back(stamp_ns)
         overtaking = [tick.stamp_ns for tick in self._waiting if tick.stamp_ns >= stamp_ns]
         self._begin_ns = stamp_ns
-        self.grid.restart(stamp_ns)
+        self.grid.restart(stamp_ns, goes_on=goes_on)
         for tick_ns in overtaking:  # they arrived before the word of their episode, and now start its grid
             self.grid.is_tick(tick_ns)
         self._cut_off(stamp_ns)
@@ -162,7 +164,9 @@ class Labeller:
         return self.poll(now_s)
 
     def _is_ahead(self, stamp_ns: int, clock_ns: int | None) -> bool:
-        known = [time_ns for time_ns in (clock_ns, self._last_ns) if time_ns is not None]
+        # The word of an episode tells the time, too: behind a pause it may be here before the clock and the tick.
+        begin_ns = self._begin_ns if self._begin_ns > _BEGINNING_OF_TIME_NS else None
+        known = [time_ns for time_ns in (clock_ns, self._last_ns, begin_ns) if time_ns is not None]
         if not known:
             return self._wait_s is None
         return stamp_ns - max(known) > self._max_age_ns
@@ -228,7 +232,7 @@ class Labeller:
         self._settled_ns = tick.target_ns
         position = bisect.bisect_right(self._stamps, tick.target_ns) - 1
         # Commands from before an episode answer nothing in it.
-        first_ns = self._begin_ns if tick.stamp_ns >= self._begin_ns else -(2**63)
+        first_ns = self._begin_ns if tick.stamp_ns >= self._begin_ns else _BEGINNING_OF_TIME_NS
         reason = ""
         if position < 0 or self._stamps[position] < first_ns:
             reason = Unlabelled.NO_COMMAND

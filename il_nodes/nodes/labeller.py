@@ -78,6 +78,7 @@ class LabellerNode(UnderstudyNode):
         self._delays = Latencies()
         self._counts: Counter[str] = Counter()
         self._joined_ns: int | None = None
+        self._episode_id = ""
         self._problem = ""
         self._newest_ns: int | None = None
         self._rate = Rate(time.monotonic())
@@ -138,8 +139,9 @@ class LabellerNode(UnderstudyNode):
         if self._lock_step:
             return
         stamp_ns = stamp_to_ns(header.stamp)
+        goes_on, self._episode_id = header.frame_id == self._episode_id, header.frame_id
         if header.frame_id:
-            self._send(self._labeller.start_episode(stamp_ns, time.monotonic()))
+            self._send(self._labeller.start_episode(stamp_ns, time.monotonic(), goes_on=goes_on))
         else:
             self._labeller.end_episode(stamp_ns)
 

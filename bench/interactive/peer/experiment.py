@@ -92,7 +92,7 @@ def peer(bench: Bench, quick: bool) -> dict[str, object]:
     if not quick:
         for name, answers in found.items():
             _hold(bench, name, answers, experts[name.split(",")[0]])
-    _draw(found)
+    _draw(found, quick)
     return {
         "size": asdict(size),
         "peer": peer_versions(),
@@ -160,7 +160,7 @@ def _hold(bench: Bench, name: str, answers: Answers, expert: Interval) -> None:
         bench.goal(f"peer: {name}: the expert's return above the control's", expert.low - control.high, ">=", 200.0)
 
 
-def _draw(found: Mapping[str, Answers]) -> None:
+def _draw(found: Mapping[str, Answers], quick: bool) -> None:
     """Wall time on a logarithmic axis, and return, side by side."""
     seconds = {name: {side: _column(found[name], side, "learning_s") for side in LABELS} for name in found}
     scores = {name: {side: _column(found[name], side, "return") for side in LABELS} for name in found}
@@ -169,4 +169,4 @@ def _draw(found: Mapping[str, Answers]) -> None:
     axes[0].set_yscale("log")
     draw_bars(axes[1], LABELS, scores, "return of an episode")
     axes[1].legend(frameon=False)
-    save(figure, "interactive.peer")
+    save(figure, "interactive.peer", quick=quick)
