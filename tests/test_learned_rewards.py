@@ -246,7 +246,8 @@ def test_guided_costs_prefer_the_expert(shown: Trajectories, experience: Experie
             name: float(reward.step_rewards(torch.from_numpy(reward._view.rows(seen))).mean())
             for name, seen in (("expert", expert), ("learner", experience.seen))
         }
-    assert worth["expert"] > worth["learner"] + 0.05
+    # Balancing and pushing at random look alike for most steps; nats a step.
+    assert worth["expert"] > worth["learner"] + 0.5
     assert np.isfinite(reward.rewards(experience)).all()
 
 
