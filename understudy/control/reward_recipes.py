@@ -71,7 +71,7 @@ _RECIPES: Mapping[str, Recipe] = {
     "cartpole": Recipe(16, Plan(steps=40_000, ppo=_CARTPOLE)),
     "acrobot": Recipe(16, Plan(steps=150_000, ppo=_ACROBOT), _SHARP),
     "mountain-car": Recipe(16, Plan(steps=300_000, ppo=_MOUNTAIN_CAR), _SHARP),
-    "driving": Recipe(32, Plan(steps=300_000, ppo=_DRIVING), _SHARP),
+    "driving": Recipe(32, Plan(steps=100_000, ppo=_DRIVING), _SHARP),
 }
 # Where a learner wants another way of learning from its reward.
 _PPO: Mapping[tuple[str, str], PpoConfig] = {
