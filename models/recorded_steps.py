@@ -77,6 +77,8 @@ class RecordedSteps:
         longest: float = math.inf,
     ) -> None:
         self._loss, self._decay, self._longest = loss, decay, longest
+        # The recorder takes two arguments that are the same tensor for one.
+        example = [part.clone() for part in example]
         self._size = len(example[0])
         with torch.random.fork_rng(devices=[]):
             self._learning = _that_learn(loss(example), weights)

@@ -11,14 +11,19 @@ import torch
 from models.data import FloatArray
 from models.errors import TrainingError
 from models.learners.reproducible import reproducible
-from models.observation_only.bco import BcoRound, BcoSettings, InverseDynamics, bco, infer
+from models.observation_only.action_kinds import Choices, Commands, kind_of
+from models.observation_only.bco import BcoRound, BcoSettings, InverseDynamics, bco, clone, infer
 from models.observation_only.networks import Fitting, fit
 from models.observation_only.transitions import Transitions, collect, drawn_at_random
 from models.policies import Policy
 from models.policies.choices import likeliest_action
+from models.policies.commands import command_policy
+from models.policies.heads import PointOptions
+from models.policies.one_vector import one_vector_policy
 from models.trajectories import Trajectories
 from sim.control import TASKS, ControlBatch, returns, roll_out
 from sim.control.task import Actions
+from understudy.control.contract import control_contract
 from understudy.control.runs import new_policy
 
 CAR = TASKS["mountain-car"]
@@ -75,7 +80,7 @@ def test_the_inverse_model_is_asked_for_the_change() -> None:
     lived = collect(worlds, drawn_at_random(2, np.random.default_rng(0)), 5000)
     before, actions, after = (torch.from_numpy(part) for part in (lived.before, lived.actions, lived.after))
     with reproducible(0):
-        model = InverseDynamics(lived, 2, width=32)
+        model = InverseDynamics(lived, Choices(2), width=32)
         fit(
             model.parameters(),
             lambda rows: torch.nn.functional.cross_entropy(model(rows[0], rows[2]), rows[1]),
@@ -87,6 +92,51 @@ def test_the_inverse_model_is_asked_for_the_change() -> None:
     assert confidence > 0.9
     turned, _ = infer(model, lived.after, lived.before)
     assert (turned == lived.actions).mean() < 0.2
+
+
+def test_commands_are_inferred_from_what_they_did() -> None:
+    """Catches units that are mixed up between an inverse model, a policy and a world: torques of a pendulum."""
+    task = TASKS["pendulum"]
+    low, high = np.array(task.action_low), np.array(task.action_high)
+    kind = Commands(low, high)
+    lived = collect(ControlBatch(task, 50, 0), kind.at_random(np.random.default_rng(0), 1), 6000)
+    before, actions, after = (torch.from_numpy(part) for part in (lived.before, lived.actions, lived.after))
+    assert lived.actions.min() < 0.9 * low[0]
+    assert lived.actions.max() > 0.9 * high[0]
+    with reproducible(0):
+        model = InverseDynamics(lived, kind, width=64)
+        fit(
+            model.parameters(),
+            lambda rows: kind.loss(model(rows[0], rows[2]), rows[1]),
+            [before, actions, after],
+            Fitting(1500),
+        )
+        found, _ = infer(model, lived.before, lived.after)
+        assert np.abs(found - lived.actions).mean() < 0.1
+        with torch.inference_mode():
+            assert kind.share_found(model(before, after), actions) > 0.98
+        # What is cloned from them is what was done: a policy that says minus a half of the rate.
+        wanted = np.clip(-0.5 * lived.before[:, 2:], low, high).astype(np.float32)
+        policy = command_policy(control_contract(task), low, high, lived.before.mean(axis=0), lived.before.std(axis=0))
+        clone(policy, lived.before, wanted, Fitting(800))
+    assert isinstance(kind_of(policy), Commands)
+    act = kind_of(policy)
+    assert np.abs(act.likeliest(policy)(lived.before) - wanted).mean() < 0.1
+    # Of what it can explain it grows sure: a mean of 1.6 to begin with, twice 0.8 of a deviation of half the range.
+    apart = np.abs(act.drawn(policy)(lived.before) - act.likeliest(policy)(lived.before)).mean()
+    assert 0.001 < apart < 0.8
+
+
+def test_other_policies_are_refused() -> None:
+    task = TASKS["pendulum"]
+    scale = np.zeros(3), np.ones(3)
+    policy = one_vector_policy(control_contract(task), PointOptions(), scale, (np.zeros(1), np.ones(1)), width=4)
+    with pytest.raises(TrainingError, match="not learned from observation"):
+        kind_of(policy)
+    with pytest.raises(TrainingError, match="do not fit the contract"):
+        command_policy(control_contract(task), np.array([-9.0]), np.array([9.0]), *scale)
+    with pytest.raises(TrainingError, match="sees one vector"):
+        command_policy(control_contract(task), np.array([-1.0]), np.array([1.0]), np.zeros(4), np.ones(4))
 
 
 def test_transitions_end_where_episodes_end() -> None:

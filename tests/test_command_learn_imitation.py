@@ -72,6 +72,33 @@ def test_a_bundle_is_the_actor() -> None:
         assert float(unsafe.max()) < 0.5
 
 
+def test_a_bundle_of_commands_is_the_actor() -> None:
+    """Catches a range of actions that is mixed up, and a mean that is drawn around; the limits are the task's."""
+    import torch
+
+    from models.reinforcement.actor import make_actor
+    from models.reinforcement.exported import policy_of
+    from understudy.control.contract import STREAM, control_contract
+    from understudy.control.tasks import task_named
+
+    for name in ("pendulum", "driving"):
+        task, random = task_named(name), np.random.default_rng(0)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            actor = make_actor(task, 16)
+            torch.nn.init.normal_(actor.layers.output.weight, std=0.1)
+        rows = random.normal(1.0, 2.0, size=(500, task.observation_size)).astype(np.float32)
+        actor.statistics.add(rows)
+        policy = policy_of(actor, control_contract(task), task.action_values)
+        with torch.inference_mode():
+            commands, unsafe = policy({STREAM: torch.from_numpy(rows[:, None])})
+        wanted = actor.act(rows)
+        np.testing.assert_allclose(commands[:, 0].numpy(), wanted, atol=1e-4)
+        assert (wanted > task.action_low).all(axis=1).any()
+        assert (np.ptp(wanted, axis=0) > 0.2 * np.subtract(task.action_high, task.action_low)).all()
+        assert float(unsafe.max()) < 0.5
+
+
 def test_what_makes_no_sense_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = str(tmp_path / "run")
     assert run(["learn", "gail", "--task", "nowhere", "-w", place]) == 2

@@ -24,6 +24,16 @@ def _rows() -> list[Tensor]:
     return [inputs, inputs.sum(dim=1, keepdim=True).sin()]
 
 
+def test_rows_of_one_example_are_not_taken_for_each_other() -> None:
+    """Catches a step that reads the second argument for the first, since both examples were the same tensor."""
+    weight = nn.Parameter(torch.zeros(1))
+    same = torch.zeros(SIZE)
+    steps = RecordedSteps([weight], lambda rows: (weight * (rows[0] - rows[1])).mean(), [same, same])
+    steps.run([torch.ones(SIZE), torch.zeros(SIZE)], [0.1])
+    steps.close()
+    assert float(weight.detach()) == pytest.approx(-0.1)
+
+
 @pytest.mark.parametrize("longest", [float("inf"), 0.05], ids=["as they are", "shortened"])
 @pytest.mark.parametrize("penalty", [0.0, 1.0], ids=["plain", "second derivatives"])
 def test_recorded_steps_are_those_of_the_engine(longest: float, penalty: float) -> None:

@@ -173,7 +173,7 @@ class _World:
 
 _CAR = _World(
     "the simulated car",
-    ("/odom", *(f"/camera/{name}/image_raw" for name in ("front", "left", "right")), *_TRACK),
+    ("/odom", "/lane", *(f"/camera/{name}/image_raw" for name in ("front", "left", "right")), *_TRACK),
     ("/odom", "/track/centerline"),
 )
 _ARM = _World(

@@ -1,7 +1,7 @@
 """What learners of rewards find, one experiment after the other.
 
-``python -m bench.rewards [--quick] [--seeds N] [--only NAME]``; ``--only control`` runs every ``control.…``. What is
-not run keeps its figures.
+``python -m bench.rewards [--quick] [--seeds N] [--only NAME] [--keep FOLDER]``; ``--only control`` runs every
+``control.…``. What is not run keeps its figures; ``--keep`` is for ``driving``, whose trainings it keeps.
 """
 
 from __future__ import annotations
@@ -14,9 +14,15 @@ from dataclasses import replace
 
 from bench.harness import Bench
 from bench.rewards.control.experiment import PARTS
+from bench.rewards.driving import DRIVING_PARTS
 from bench.rewards.tabular.experiment import tabular
+from bench.units import add_keep_option
 
-EXPERIMENTS: dict[str, Callable[[Bench, bool], dict[str, object]]] = {**PARTS, "tabular": tabular}
+EXPERIMENTS: dict[str, Callable[[Bench, bool], dict[str, object]]] = {
+    **PARTS,
+    **DRIVING_PARTS,
+    "tabular": tabular,
+}
 """Name to what runs it: it holds its figures against its goals and returns them."""
 
 GROUPS = {name.rpartition(".")[0] for name in EXPERIMENTS} - {""}
@@ -25,6 +31,7 @@ GROUPS = {name.rpartition(".")[0] for name in EXPERIMENTS} - {""}
 def _options(parser: argparse.ArgumentParser) -> None:
     choices = sorted({*EXPERIMENTS, *GROUPS})
     parser.add_argument("--only", choices=choices, help="one experiment, or one group of them, instead of all")
+    add_keep_option(parser)
 
 
 def main() -> None:

@@ -84,8 +84,9 @@ class DrivingRobot(SimulatedRobot):
         return self._topics.publish_track(stamp_ns, self._world.track)
 
     def publish_sensors(self, stamp_ns: int) -> None:
-        """Publish odometry, then the front camera's frame."""
+        """Publish odometry and the place on the road, then the front camera's frame."""
         self._topics.publish_odometry(stamp_ns, self._world)
+        self._topics.publish_lane(stamp_ns, self._world)
         self._topics.publish_front(stamp_ns, self._world)
 
     def publish_rest(self, stamp_ns: int) -> None:

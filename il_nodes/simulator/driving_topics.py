@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry, Path
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 
 from il_nodes.ros.node import UnderstudyNode
 from il_nodes.ros.qos import LATCHED, RELIABLE
 from il_nodes.ros.stamps import ns_to_stamp
 from il_nodes.simulator.sim_topics import image_message
+from sim.driving.lane import lane_numbers
 from sim.driving.track import Track
 from sim.driving.world import DrivingWorld
 
@@ -31,6 +32,7 @@ class DrivingTopics:
 
     def __init__(self, node: UnderstudyNode) -> None:
         self._odometry = node.advertise("/odom", Odometry, RELIABLE)
+        self._lane = node.advertise("/lane", JointState, RELIABLE)
         self._lines = {
             name: node.advertise(f"/track/{name}", Path, LATCHED) for name in ("centerline", "left_edge", "right_edge")
         }
@@ -55,6 +57,14 @@ class DrivingTopics:
         linear.x, linear.y, linear.z = car.velocity_m_s
         angular.x, angular.y, angular.z = car.angular_velocity_rad_s
         self._odometry.publish(message)
+
+    def publish_lane(self, stamp_ns: int, world: DrivingWorld) -> None:
+        """Where the car is on the road, for policies without a camera; NaN where a number has no velocity."""
+        numbers = lane_numbers(world)
+        message = JointState(header=Header(stamp=ns_to_stamp(stamp_ns), frame_id=MAP_FRAME), name=list(numbers))
+        message.position = [number.position for number in numbers.values()]
+        message.velocity = [number.velocity for number in numbers.values()]
+        self._lane.publish(message)
 
     def publish_front(self, stamp_ns: int, world: DrivingWorld) -> None:
         """The front camera's frame, which starts a tick for everybody else."""

@@ -19,6 +19,9 @@ because the distribution to be sampled is ``exp(r_ψ)``, entropy and all.
 - *Pieces.* Weights of whole episodes of hundreds of steps differ by hundreds of nats, so that a single one has all the
   weight. Trajectories are therefore pieces of ``piece`` steps. The effective sample size says how well that goes; it is
   the reward's figure, as a share of the samples.
+- *Vectors.* A bounded reward has no finite Z over all vectors, and a policy would be paid for an ever wider spread.
+  Densities of vectors are therefore relative to a normal distribution whose deviation is half of the range: the same as
+  the paper's cost of ``‖u‖²`` beside the network's.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ from models.learned_rewards.transitions import Transitions
 from models.learned_rewards.views import ActionView
 from models.recorded_steps import RecordedSteps
 from models.reinforcement import Actor, Shape
+from models.reinforcement.actor import SteeringActor
 from models.reinforcement.networks import TwoLayers
 from models.reinforcement.world import Actions, Integers
 from models.trajectories import Trajectories
@@ -175,9 +179,9 @@ class Gcl(LearnedReward):
         order = order[: len(order) - len(order) % length]
         rows = self._view.rows(seen)[order].reshape(-1, length, self._view.size)
         log_clone = _logs(self._clone, seen.observations, actions)
-        if self._clone.shape.action_count:
-            uniform = math.log(UNIFORM_SHARE / self._clone.shape.action_count)
-            log_clone = np.logaddexp(math.log(1.0 - UNIFORM_SHARE) + log_clone, uniform)
+        # Of vectors the normal distribution itself, whose relative density is 1.
+        widest = math.log(UNIFORM_SHARE / max(1, self._clone.shape.action_count))
+        log_clone = np.logaddexp(math.log(1.0 - UNIFORM_SHARE) + log_clone, widest)
         policy, clone = (logs[order].reshape(-1, length).sum(axis=1) for logs in (log_policy, log_clone))
         densities = np.append(np.logaddexp(policy, clone) - math.log(2.0), 0.0)
         still = np.repeat(self._view.absorbed()[None], length, axis=1)
@@ -205,11 +209,15 @@ class Gcl(LearnedReward):
 
 
 def _logs(actor: Actor, observations: Float32s, actions: Actions) -> Floats:
-    """``log π(a | o)`` of a policy, ``(M,)``."""
+    """``log π(a | o)`` of a policy, ``(M,)``; of vectors relative to a normal distribution half of their range wide."""
     with torch.inference_mode():
         seen = torch.from_numpy(actor.statistics.normalise(observations))
         logs, _ = actor.log_probabilities(seen, torch.from_numpy(actions))
-    return logs.numpy().astype(np.float64)
+    found = logs.numpy().astype(np.float64)
+    if isinstance(actor, SteeringActor):
+        halves = (actions.astype(np.float64) - actor.centre) / actor.reach
+        found += 0.5 * np.square(halves).sum(axis=1) + 0.5 * math.log(2.0 * math.pi) * halves.shape[1]
+    return found
 
 
 def gcl(shape: Shape, shown: Trajectories, config: GclConfig, seed: int) -> Gcl:

@@ -21,19 +21,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.data import FloatArray
 from models.errors import TrainingError
 from models.learners.reproducible import reproducible
+from models.observation_only.action_kinds import ActionKind, kind_of
 from models.observation_only.networks import Fitting, fit, normalizer_of, perceptron
-from models.observation_only.ports import Act, Worlds
-from models.observation_only.transitions import Transitions, collect, drawn_at_random
+from models.observation_only.ports import Act, Actions, Worlds
+from models.observation_only.transitions import Transitions, collect
 from models.policies import Policy
-from models.policies.choices import action_logits, likeliest_action
 from models.trajectories import Trajectories
 
 __all__ = ["BcoRound", "BcoSettings", "InverseDynamics", "bco", "clone"]
@@ -81,8 +79,9 @@ class BcoRound:
         number: from 1.
         steps: of the learner in its worlds, so far.
         seconds: since the beginning, evaluations left out.
-        inverse_accuracy: share of its own held-out actions that the inverse model infers.
-        confidence: mean probability that it gives to what it infers of the expert.
+        inverse_accuracy: share of its own held-out actions that the inverse model infers; of their variance, where
+            actions are vectors.
+        confidence: mean probability that it gives to what it infers of the expert; NaN where actions are vectors.
         score: what ``evaluate`` said of the policy; NaN where nobody was asked.
     """
 
@@ -99,20 +98,21 @@ class InverseDynamics(nn.Module):
 
     Args:
         lived: transitions whose statistics are the scales.
-        action_count: K.
+        kind: of actions.
         width: of the hidden layers.
     """
 
-    def __init__(self, lived: Transitions, action_count: int, width: int = 64) -> None:
+    def __init__(self, lived: Transitions, kind: ActionKind, width: int = 64) -> None:
         super().__init__()
+        self.kind = kind
         before, after = torch.from_numpy(lived.before), torch.from_numpy(lived.after)
         self.state, self.change = normalizer_of(before), normalizer_of(after - before)
-        self.layers = perceptron(2 * before.shape[1], action_count, width)
+        self.layers = perceptron(2 * before.shape[1], kind.outputs, width)
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
-        """``(M, O)`` and ``(M, O)`` to the logits of the actions, ``(M, K)``."""
-        logits: Tensor = self.layers(torch.cat([self.state(before), self.change(after - before)], dim=1))
-        return logits
+        """``(M, O)`` and ``(M, O)`` to what says which action, ``(M, outputs)``: see the kind."""
+        outputs: Tensor = self.layers(torch.cat([self.state(before), self.change(after - before)], dim=1))
+        return outputs
 
 
 def bco(
@@ -124,12 +124,12 @@ def bco(
     evaluate: Callable[[Act], float] | None = None,
     progress: Callable[[BcoRound], None] | None = None,
 ) -> tuple[BcoRound, ...]:
-    """Fit ``policy``, which chooses among actions, to demonstrations without actions.
+    """Fit ``policy`` to demonstrations without actions.
 
     Args:
         worlds: in which the learner may act; no reward is looked at.
         demonstrations: of which only the observations are.
-        policy: of ``choice_policy``; it is changed in place.
+        policy: of ``choice_policy`` or ``command_policy``; it is changed in place.
         settings: how much.
         seed: of weights, order, and exploration.
         evaluate: drives the policy, to be reported; it decides nothing.
@@ -137,79 +137,58 @@ def bco(
     """
     random = np.random.default_rng(np.random.SeedSequence([seed, 0x62636F]))
     shown, following = demonstrations.pairs
-    action_count = _action_count(policy)
+    kind = kind_of(policy)
     rounds: list[BcoRound] = []
     apart_s, began = 0.0, time.monotonic()
     with reproducible(seed):
-        lived = collect(worlds, drawn_at_random(action_count, random, settings.hold), settings.exploration)
+        lived = collect(worlds, kind.at_random(random, settings.hold), settings.exploration)
         for number in range(1, settings.rounds + 1):
-            inverse, accuracy = _fit_inverse(lived, action_count, settings)
+            inverse, accuracy = _fit_inverse(lived, kind, settings)
             inferred, confidence = infer(inverse, shown, following)
             clone(policy, shown, inferred, settings.cloning)
             asked = time.monotonic()
-            score = float("nan") if evaluate is None else evaluate(likeliest_action(policy))
+            score = float("nan") if evaluate is None else evaluate(kind.likeliest(policy))
             apart_s += time.monotonic() - asked
             seconds = time.monotonic() - began - apart_s
             rounds.append(BcoRound(number, len(lived), seconds, accuracy, confidence, score))
             if progress is not None:
                 progress(rounds[-1])
             if number < settings.rounds and settings.alpha > 0.0:
-                lived += collect(worlds, _drawn(policy), round(settings.alpha * len(shown)))
+                lived += collect(worlds, kind.drawn(policy), round(settings.alpha * len(shown)))
     return tuple(rounds)
 
 
-def _fit_inverse(lived: Transitions, action_count: int, settings: BcoSettings) -> tuple[InverseDynamics, float]:
+def _fit_inverse(lived: Transitions, kind: ActionKind, settings: BcoSettings) -> tuple[InverseDynamics, float]:
     """The inverse model of what the learner lived through, and its accuracy on a tenth of that."""
-    model = InverseDynamics(lived, action_count, settings.width)
+    model = InverseDynamics(lived, kind, settings.width)
     before, actions, after = (torch.from_numpy(part) for part in (lived.before, lived.actions, lived.after))
     order = torch.randperm(len(lived))
     held_out, kept = order.tensor_split([max(1, int(_HELD_OUT * len(lived)))])
 
     def loss(rows: list[Tensor]) -> Tensor:
-        return functional.cross_entropy(model(rows[0], rows[2]), rows[1])
+        return kind.loss(model(rows[0], rows[2]), rows[1])
 
     fit(model.parameters(), loss, [before[kept], actions[kept], after[kept]], settings.inverse)
     with torch.inference_mode():
-        right = model(before[held_out], after[held_out]).argmax(dim=1) == actions[held_out]
-    return model, float(right.float().mean())
+        return model, kind.share_found(model(before[held_out], after[held_out]), actions[held_out])
 
 
-def infer(model: InverseDynamics, before: FloatArray, after: FloatArray) -> tuple[npt.NDArray[np.int64], float]:
-    """The likeliest action between each two observations ``(M, O)``, ``(M,)``, and its mean probability."""
+def infer(model: InverseDynamics, before: FloatArray, after: FloatArray) -> tuple[Actions, float]:
+    """The likeliest action between each two observations ``(M, O)``, and its mean probability."""
     with torch.inference_mode():
-        probabilities = model(torch.from_numpy(before), torch.from_numpy(after)).softmax(dim=1)
-        best, index = probabilities.max(dim=1)
-    return index.numpy(), float(best.mean())
+        return model.kind.infer(model(torch.from_numpy(before), torch.from_numpy(after)))
 
 
-def clone(policy: Policy, observations: FloatArray, actions: npt.NDArray[np.int64], fitting: Fitting) -> float:
-    """Behavioural cloning: ``max Σ log π(a | s)`` over rows ``(M, O)`` and numbers of actions ``(M,)``; the loss."""
+def clone(policy: Policy, observations: FloatArray, actions: Actions, fitting: Fitting) -> float:
+    """Behavioural cloning: ``max Σ log π(a | s)`` over rows ``(M, O)`` and M actions; the loss."""
+    kind = kind_of(policy)
     shown, done = torch.from_numpy(observations), torch.from_numpy(actions)
     policy.train()
     loss = fit(
         [weight for name, weight in policy.named_parameters() if not name.startswith("safety.")],
-        lambda rows: functional.cross_entropy(action_logits(policy, rows[0]), rows[1]),
+        lambda rows: kind.cloning_loss(policy, rows[0], rows[1]),
         [shown, done],
         fitting,
     )
     policy.eval()
     return loss
-
-
-def _drawn(policy: Policy) -> Act:
-    """The policy, drawing: what it is unsure of it tries both ways."""
-
-    def act(observations: FloatArray) -> npt.NDArray[np.int64]:
-        with torch.no_grad():
-            probabilities = action_logits(policy, torch.from_numpy(observations)).softmax(dim=1)
-            return torch.multinomial(probabilities, 1)[:, 0].numpy()
-
-    return act
-
-
-def _action_count(policy: Policy) -> int:
-    options = policy.specification.config.head
-    count = getattr(options, "clusters", 0)
-    if not count:
-        raise TrainingError("BCO here learns a policy that chooses among actions", found=f"a {options.kind} head")
-    return int(count)

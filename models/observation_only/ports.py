@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from models.data import FloatArray
 
-__all__ = ["Act", "Worlds"]
+__all__ = ["Act", "Actions", "Worlds"]
+
+Actions = npt.NDArray[Any]
+"""``(N,)`` integers where actions are chosen, ``(N, A)`` floats in SI units where they are vectors."""
 
 
 class Worlds(Protocol):
@@ -23,12 +25,12 @@ class Worlds(Protocol):
     def final_observations(self) -> FloatArray:
         """``(N, O)``, what the last step led to, before a new start."""
 
-    def step(self, actions: npt.NDArray[Any]) -> tuple[Any, ...]:
+    def step(self, actions: Actions) -> tuple[Any, ...]:
         """Step all worlds; nothing that it returns is looked at here, least of all a reward."""
 
 
 class Act(Protocol):
     """A policy as worlds ask it."""
 
-    def __call__(self, observations: FloatArray, /) -> npt.NDArray[np.int64]:
-        """``(N, O)`` to ``(N,)``."""
+    def __call__(self, observations: FloatArray, /) -> Actions:
+        """``(N, O)`` to actions of N worlds."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from models.data import FloatArray
-from models.observation_only.ports import Act, Worlds
+from models.observation_only.ports import Act, Actions, Worlds
 
-__all__ = ["Transitions", "collect", "drawn_at_random"]
+__all__ = ["Transitions", "collect", "drawn_at_random", "held"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,12 +19,12 @@ class Transitions:
 
     Attributes:
         before: ``(M, O)``.
-        actions: ``(M,)``.
+        actions: ``(M,)`` integers, or ``(M, A)`` floats.
         after: ``(M, O)``.
     """
 
     before: FloatArray
-    actions: npt.NDArray[np.int64]
+    actions: Actions
     after: FloatArray
 
     def __len__(self) -> int:
@@ -55,17 +55,22 @@ def collect(worlds: Worlds, act: Act, count: int) -> Transitions:
 
 
 def drawn_at_random(action_count: int, random: np.random.Generator, hold: int = 1) -> Act:
-    """A policy that draws every action with the same probability, and keeps each for ``hold`` steps.
+    """A policy that draws every action with the same probability, and keeps each for ``hold`` steps."""
+    return held(lambda count: random.integers(action_count, size=count), hold)
+
+
+def held(draw: Callable[[int], Actions], hold: int) -> Act:
+    """A policy that draws actions for so many worlds without looking, and keeps them for ``hold`` steps.
 
     Whoever draws anew each step hardly gets anywhere in a world with inertia: pushes cancel each other.
     """
-    kept: npt.NDArray[np.int64] | None = None
+    kept: Actions | None = None
     left = 0
 
-    def act(observations: FloatArray) -> npt.NDArray[np.int64]:
+    def act(observations: FloatArray) -> Actions:
         nonlocal kept, left
         if kept is None or left == 0:
-            kept, left = random.integers(action_count, size=len(observations)), hold
+            kept, left = draw(len(observations)), hold
         left -= 1
         return kept
 

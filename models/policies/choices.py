@@ -14,8 +14,8 @@ from models.data import FloatArray
 from models.errors import TrainingError
 from models.policies.heads import JointOptions
 from models.policies.heads.joint import JointHead
-from models.policies.policy import Policy, Scaling
-from models.policies.specification import PolicyConfig, PolicySpecification, StreamShape
+from models.policies.one_vector import one_vector_policy
+from models.policies.policy import Policy
 
 __all__ = ["action_logits", "choice_policy", "likeliest_action"]
 
@@ -40,14 +40,6 @@ def choice_policy(
     Raises:
         TrainingError: the contract sees something else, or the actions do not fit it.
     """
-    streams = contract.observations
-    sees = len(streams) == 1 and not streams[0].is_image and len(streams[0].names) == len(mean) == len(deviation)
-    if not sees or contract.memory.frames != 1 or contract.memory.recurrent:
-        raise TrainingError(
-            "such a policy sees one vector, now",
-            found=f"streams {', '.join(stream.key for stream in streams)}, {contract.memory.frames} frames",
-            expected=f"one vector of {len(mean)} numbers, and memory: {{frames: 1, recurrent: false}}",
-        )
     count, dims = actions.shape
     outside = (actions < contract.action_minimum).any() or (actions > contract.action_maximum).any()
     if count < 2 or dims != len(contract.action_names) or outside:
@@ -56,25 +48,9 @@ def choice_policy(
             found=f"actions {actions.shape}: {actions.min(0)} to {actions.max(0)}",
             expected=f"(K, {len(contract.action_names)}), at least two, within the contract's limits",
         )
-    config = PolicyConfig(
-        head=JointOptions(clusters=count),
-        act=act,
-        features=width,
-        state_features=width,
-        state_layers=1,
-        state_dropout=0.0,
-        safety_features=1,
-    )
-    stream = StreamShape(streams[0].key, (len(mean),))
-    scaling = Scaling(
-        mean={stream.key: mean, "action": np.zeros(dims)},
-        deviation={stream.key: deviation, "action": np.ones(dims)},
-        minimum=contract.action_minimum,
-        maximum=contract.action_maximum,
-    )
-    policy = Policy(PolicySpecification((stream,), 1, contract.action_names, config), scaling)
+    scales = (mean, deviation), (np.zeros(dims), np.ones(dims))
+    policy = one_vector_policy(contract, JointOptions(clusters=count), *scales, width=width, act=act)
     _head(policy).centres.copy_(policy.action_normalizer(torch.from_numpy(actions.astype(np.float32))))
-    policy.safety.mute()
     return policy
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from models.data import FloatArray
 from models.trajectories import Trajectories
@@ -21,7 +23,7 @@ def returns(task: ControlTask, act: Act, episodes: int, seed: int) -> Floats:
     return roll_out(task, act, episodes, seed).returns
 
 
-def roll_out(task: ControlTask, act: Act, episodes: int, seed: int) -> Trajectories:
+def roll_out(task: ControlTask, act: Act, episodes: int, seed: int, *, exact: bool = False) -> Trajectories:
     """Episodes side by side, each until it ends or is cut off.
 
     Args:
@@ -29,6 +31,7 @@ def roll_out(task: ControlTask, act: Act, episodes: int, seed: int) -> Trajector
         act: the policy.
         episodes: N.
         seed: of the starts; equal seeds give equal starts, whatever the policy.
+        exact: whether the policy is shown states ``(M, S)`` instead, as an expert may be who knows more than is seen.
     """
     states = task.start(np.random.default_rng(np.random.SeedSequence([seed, 0x726F6C6C])), episodes)
     running = np.arange(episodes)
@@ -36,7 +39,8 @@ def roll_out(task: ControlTask, act: Act, episodes: int, seed: int) -> Trajector
     done: list[list[Actions]] = [[] for _ in range(episodes)]
     total, ended = np.zeros(episodes), np.zeros(episodes, np.bool_)
     for _ in range(task.horizon):
-        actions = np.asarray(act(task.observe(states)))
+        shown: npt.NDArray[Any] = states if exact else task.observe(states)
+        actions = np.asarray(act(shown))
         task.require_actions(actions, len(running))
         states, rewards, terminated = task.step(states, actions)
         total[running] += rewards

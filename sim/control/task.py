@@ -26,7 +26,7 @@ class ControlTask(ABC):
 
     Attributes:
         name: of the task.
-        gymnasium_id: of the environment whose dynamics these are, step for step.
+        gymnasium_id: of the environment whose dynamics these are, step for step; empty where it is not Gymnasium's.
         observation_names: O of them, in the order of the columns, as a contract selects them.
         action_count: actions are the integers below; 0 where they are continuous.
         action_values: ``(K, A)`` what each counted action commands a robot, SI units; empty where they are continuous.

@@ -18,6 +18,7 @@ import pybullet
 from models.errors import SimulationError
 
 __all__ = [
+    "SLOWEST_STEERED_M_S",
     "STEERING_GAIN",
     "TRACK_WIDTH_M",
     "WHEELBASE_M",
@@ -36,7 +37,7 @@ MASS_KG = 144.0
 # Where the body's centre of mass, which is what PyBullet moves, lies in base_link.
 _CENTRE_OF_MASS = (0.6, 0.0, 0.26)
 # Below this commanded speed a yaw rate no longer says how much to steer (the quotient diverges at standstill).
-_SLOWEST_STEERED_M_S = 0.5
+SLOWEST_STEERED_M_S = 0.5
 # Strong enough to turn standing tyres, weak enough not to shake the body.
 _STEERING_TORQUE_NM = 200.0
 # Part of the remaining angle that the steering wants to cover in a physics step: settled within 0.05 s.
@@ -233,7 +234,7 @@ def steering_of(
 ) -> tuple[float, float]:
     """The speed (m/s) and the bicycle's steering angle (rad) that a command asks for, within what the car can do."""
     speed = min(config.top_speed_m_s, max(0.0, speed_m_s))
-    steering = math.atan(WHEELBASE_M * yaw_rate_rad_s / max(speed, _SLOWEST_STEERED_M_S))
+    steering = math.atan(WHEELBASE_M * yaw_rate_rad_s / max(speed, SLOWEST_STEERED_M_S))
     limit = config.largest_steering_rad
     return speed, min(limit, max(-limit, steering + steering_disturbance_rad))
 

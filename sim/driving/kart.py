@@ -23,11 +23,11 @@ from sim.driving.track import Projection, Track, wrap_angle
 from sim.driving.world import PERIOD_S, PHYSICS_STEPS, DrivingState
 from sim.simulated_world import PERIOD_NS
 
-__all__ = ["KartWorld"]
+__all__ = ["GRIP_M_S2", "KartWorld"]
 
 _STEP_S = PERIOD_S / PHYSICS_STEPS
 #: What the tyres of friction 1 hold sideways, m/s²; beyond it the kart turns less than it steers.
-_GRIP_M_S2 = 9.0
+GRIP_M_S2 = 9.0
 
 
 class KartWorld:
@@ -98,7 +98,7 @@ class KartWorld:
         for _ in range(PHYSICS_STEPS):
             self._steering += min(turn, max(-turn, STEERING_GAIN * (wanted_steering - self._steering)))
             self._speed += min(gain, max(-gain, wanted_speed - self._speed))
-            sharpest = car.friction * _GRIP_M_S2 / max(self._speed, 0.1) ** 2
+            sharpest = car.friction * GRIP_M_S2 / max(self._speed, 0.1) ** 2
             curvature = min(sharpest, max(-sharpest, math.tan(self._steering) / WHEELBASE_M))
             self._yaw_rate, way = self._speed * curvature, self._speed * _STEP_S
             middle = self._yaw + 0.5 * way * curvature

@@ -17,6 +17,7 @@ from scipy import sparse
 
 from models.cells import Cells
 from models.rewards.mdp import Floats, Integers, TabularMdp
+from sim.driving.lane import LOOK_AHEADS_M
 from sim.driving.track import Track
 from sim.tabular.task import RewardMap, TabularTask
 
@@ -29,7 +30,7 @@ STEP_S = 0.2
 STEP_TICKS = 4
 """Of the simulator's control, 50 ms each. In one tick the car would not leave its cell."""
 
-LOOK_AHEAD_M = 0.8
+LOOK_AHEAD_M = LOOK_AHEADS_M[0]
 """Where the road's curvature is read: as far as a step leads."""
 
 CELLS = Cells(low=(-1.95, -0.55, -0.25), high=(1.95, 0.55, 0.25), counts=(13, 11, 5))

@@ -11,7 +11,7 @@ import typer
 
 from understudy.console import Console
 
-__all__ = ["add_to"]
+__all__ = ["AnyTask", "AnyTaskOption", "DemonstrationsOption", "SeedOption", "Task", "TaskOption", "add_to"]
 
 
 class Task(StrEnum):
@@ -22,7 +22,23 @@ class Task(StrEnum):
     MOUNTAIN_CAR = "mountain-car"
 
 
+class AnyTask(StrEnum):
+    """The same, and one whose actions are vectors."""
+
+    CARTPOLE = "cartpole"
+    ACROBOT = "acrobot"
+    MOUNTAIN_CAR = "mountain-car"
+    DRIVING = "driving"
+
+
 TaskOption = Annotated[Task, typer.Option(help="One of Gymnasium's classic control tasks, with an expert made here.")]
+AnyTaskOption = Annotated[
+    AnyTask,
+    typer.Option(
+        help="One of Gymnasium's classic control tasks, with an expert made here; or the simulated car by its state, "
+        "with its own."
+    ),
+]
 DemonstrationsOption = Annotated[int, typer.Option(min=1, help="Episodes of the expert that are watched.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Of demonstrations, exploration and weights.")]
 PlaceOption = Annotated[
@@ -43,7 +59,7 @@ def add_to(app: typer.Typer) -> None:
 
 def bco(
     context: typer.Context,
-    task: TaskOption = Task.CARTPOLE,
+    task: AnyTaskOption = AnyTask.CARTPOLE,
     demonstrations: DemonstrationsOption = 50,
     alpha: Annotated[
         float | None,
@@ -74,7 +90,7 @@ def bco(
 def _run(
     context: typer.Context,
     learner: str,
-    task: Task,
+    task: Task | AnyTask,
     demonstrations: int,
     seed: int,
     workspace: Path | None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from understudy.commands.learn_control import DemonstrationsOption, SeedOption, Task, TaskOption
+from understudy.commands.learn_control import AnyTask, AnyTaskOption, DemonstrationsOption, SeedOption
 from understudy.console import Console
 
 __all__ = ["add_to"]
@@ -75,7 +75,7 @@ def add_to(app: typer.Typer) -> None:
 def _command(learner: str) -> Callable[..., int]:
     def command(
         context: typer.Context,
-        task: TaskOption = Task.CARTPOLE,
+        task: AnyTaskOption = AnyTask.CARTPOLE,
         demonstrations: DemonstrationsOption = 50,
         steps: StepsOption = None,
         absorbing: AbsorbingOption = True,

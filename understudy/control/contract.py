@@ -1,11 +1,14 @@
-"""The robot contract of a control task: one vector of joint states in, one command out."""
+"""The robot contract of a control task: one vector of states in, a command out."""
 
 from __future__ import annotations
 
-from models.contract import Contract, parse_contract
+from models.contract import Contract, load_contract, parse_contract
 from sim.control import ControlTask
+from understudy.environment.ros_environment import shared_folder
 
-__all__ = ["STREAM", "control_contract"]
+__all__ = ["DRIVING_CONTRACT", "STREAM", "control_contract"]
+
+DRIVING_CONTRACT = shared_folder() / "contracts" / "driving_state.yaml"
 
 STREAM = "observation.state"
 
@@ -43,7 +46,9 @@ memory: {{frames: 1, stride: 1, recurrent: false}}
 
 
 def control_contract(task: ControlTask) -> Contract:
-    """What a policy of this task sees and commands, in SI units."""
+    """What a policy of this task sees and commands, in SI units; of the car the one that its nodes are started with."""
+    if task.name == "driving":
+        return load_contract(DRIVING_CONTRACT)
     values = [value for row in task.action_values for value in row]
     command, unit = _COMMANDS[task.name]
     text = _TEXT.format(

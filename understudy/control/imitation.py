@@ -14,13 +14,14 @@ from models.learned_rewards import Imitator, Round, imitate
 from models.reinforcement import Actor
 from models.reinforcement.exported import policy_of
 from models.trajectories import Trajectories
-from sim.control import TASKS, ControlBatch, ControlTask, returns
+from sim.control import ControlBatch, ControlTask, returns
 from sim.control.experts import demonstrate
 from understudy.console import Console, jsonable
 from understudy.control.contract import control_contract
 from understudy.control.reward_recipes import WATCHERS, Recipe, make_reward, recipe
 from understudy.control.runs import EPISODES, JUDGED_FROM, bundle_act, control_checkpoint
 from understudy.control.runs import Request as ControlRequest
+from understudy.control.tasks import task_named
 from understudy.workspace import Workspace
 
 __all__ = ["Judged", "Learned", "Request", "run"]
@@ -36,7 +37,7 @@ class Request:
 
     Attributes:
         learner: of ``LEARNERS``.
-        task: of ``TASKS``, one with counted actions.
+        task: of ``task_named``.
         demonstrations: episodes.
         steps: of the learner in its worlds; None for what suits the task.
         absorbing: whether episodes are compared at a fixed horizon.
@@ -113,7 +114,7 @@ def run(request: Request, place: Workspace, console: Console) -> dict[str, objec
     from models.bundle import export_bundle
     from understudy.report.imitation import write_imitation_report
 
-    task = TASKS[request.task]
+    task = task_named(request.task)
     full, learning = place.path / "demonstrations.npz", place.path / "learning.json"
     outputs = [full, learning, place.checkpoint, place.bundle, place.report]
     with place.locked():

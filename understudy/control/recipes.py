@@ -11,10 +11,12 @@ from models.observation_only.networks import Fitting
 
 __all__ = ["bco_settings"]
 
-# On the first and the last the random policy's own transitions already tell every action from the others.
+# On CartPole and MountainCar the random policy's own transitions already tell every action from the others.
 _BCO = {
     "cartpole": BcoSettings(rounds=1, exploration=2_000, inverse=Fitting(500), cloning=Fitting(1000)),
     "acrobot": BcoSettings(alpha=1.0, rounds=4, exploration=10_000, cloning=Fitting(3000)),
+    # Every command is tried at every speed; what it does is the same everywhere on the road.
+    "driving": BcoSettings(rounds=2, exploration=10_000, hold=4, inverse=Fitting(2000), cloning=Fitting(3000)),
     "mountain-car": BcoSettings(rounds=1, exploration=10_000, hold=5, inverse=Fitting(1500), cloning=Fitting(2000)),
 }
 

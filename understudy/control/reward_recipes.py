@@ -56,6 +56,8 @@ _CARTPOLE = PpoConfig(steps=64, discount=0.99, entropy_weight=0.01)
 # Their goals are far from the start: a policy that makes up its mind soon never finds the short way.
 _ACROBOT = PpoConfig(steps=128, entropy_weight=0.01)
 _MOUNTAIN_CAR = PpoConfig(steps=128, entropy_weight=0.06)
+# Metres within ten seconds: what is near counts.
+_DRIVING = PpoConfig(steps=64, minibatch=512, discount=0.97, rate=1e-3)
 # A flatter penalty: what tells a good swing from the best one is a small part of a state's range.
 _SHARP = GailConfig(discriminator=DiscriminatorConfig(updates=10, penalty=0.1))
 
@@ -69,6 +71,7 @@ _RECIPES: Mapping[str, Recipe] = {
     "cartpole": Recipe(16, Plan(steps=40_000, ppo=_CARTPOLE)),
     "acrobot": Recipe(16, Plan(steps=150_000, ppo=_ACROBOT), _SHARP),
     "mountain-car": Recipe(16, Plan(steps=300_000, ppo=_MOUNTAIN_CAR), _SHARP),
+    "driving": Recipe(32, Plan(steps=100_000, ppo=_DRIVING), _SHARP),
 }
 # Where a learner wants another way of learning from its reward.
 _PPO: Mapping[tuple[str, str], PpoConfig] = {
@@ -84,7 +87,7 @@ def recipe(learner: str, task: str, *, steps: int | None = None) -> Recipe:
 
     Args:
         learner: its name.
-        task: of ``sim.control.TASKS``, one with counted actions.
+        task: of ``understudy.control.tasks.task_named``, except the pendulum.
         steps: of all environments together, where not as many as suit the task.
     """
     found = _RECIPES[task]

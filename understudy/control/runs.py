@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +16,15 @@ from models.data import FloatArray, Observation
 from models.policies import Policy
 from models.policies.checkpoint import Checkpoint
 from models.policies.choices import choice_policy
+from models.policies.commands import command_policy
 from models.runtime import PolicyRuntime
 from models.trajectories import Trajectories
-from sim.control import TASKS, ControlBatch, ControlTask, returns
+from sim.control import Act, ControlBatch, ControlTask, returns
 from sim.control.experts import demonstrate
 from understudy.console import Console, jsonable
 from understudy.control.contract import STREAM, control_contract
 from understudy.control.recipes import bco_settings
+from understudy.control.tasks import task_named
 from understudy.workspace import Workspace
 
 __all__ = ["Request", "bundle_act", "control_checkpoint", "new_policy", "run"]
@@ -41,7 +44,7 @@ class Request:
 
     Attributes:
         learner: its name.
-        task: one of ``TASKS``.
+        task: of ``task_named``.
         demonstrations: episodes.
         seed: of everything.
         options: of the learner, where they are not those that suit the task.
@@ -65,7 +68,7 @@ def run(request: Request, place: Workspace, console: Console) -> dict[str, objec
     Returns:
         What was found, and where it lies.
     """
-    task = TASKS[request.task]
+    task = task_named(request.task)
     full, watched = place.path / "demonstrations.npz", place.path / "observations.npz"
     learning = place.path / "learning.json"
     outputs = [full, watched, learning, place.checkpoint, place.bundle]
@@ -100,9 +103,12 @@ def run(request: Request, place: Workspace, console: Console) -> dict[str, objec
 
 
 def new_policy(task: ControlTask, shown: Trajectories) -> Policy:
-    """A policy with fresh weights for a task with counted actions, scaled to what was shown."""
-    rows = shown.observations
-    return choice_policy(control_contract(task), np.array(task.action_values), rows.mean(axis=0), rows.std(axis=0))
+    """A policy with fresh weights, scaled to what was shown."""
+    contract, rows = control_contract(task), shown.observations
+    seen = rows.mean(axis=0), rows.std(axis=0)
+    if task.action_count:
+        return choice_policy(contract, np.array(task.action_values), *seen)
+    return command_policy(contract, np.array(task.action_low), np.array(task.action_high), *seen)
 
 
 def control_checkpoint(task: ControlTask, policy: Policy, shown: Trajectories, request: Request) -> Checkpoint:
@@ -119,20 +125,21 @@ def control_checkpoint(task: ControlTask, policy: Policy, shown: Trajectories, r
     )
 
 
-def bundle_act(task: ControlTask, path: Path) -> Callable[[FloatArray], npt.NDArray[np.int64]]:
+def bundle_act(task: ControlTask, path: Path) -> Act:
     """What a policy node does: the bundle's own runtime, one observation a tick, commands in SI units."""
     runtime = PolicyRuntime.load(path, provider="cpu")
     values = np.array(task.action_values)
     stamp_ns = 0
 
-    def act(observations: FloatArray) -> npt.NDArray[np.int64]:
+    def act(observations: FloatArray) -> npt.NDArray[Any]:
         nonlocal stamp_ns
         commands = []
         for row in observations:
             stamp_ns += 1_000_000
             commands.append(runtime.predict(Observation(stamp_ns, {STREAM: row[None]}, {STREAM: stamp_ns})).actions[0])
-        apart = np.abs(np.array(commands)[:, None] - values).sum(axis=2)
-        chosen: npt.NDArray[np.int64] = apart.argmin(axis=1)
+        if not task.action_count:
+            return np.array(commands)
+        chosen: npt.NDArray[np.int64] = np.abs(np.array(commands)[:, None] - values).sum(axis=2).argmin(axis=1)
         return chosen
 
     return act

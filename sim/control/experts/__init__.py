@@ -34,4 +34,10 @@ def expert(task: ControlTask) -> Act:
 
 def demonstrate(task: ControlTask, episodes: int, seed: int) -> Trajectories:
     """Whole episodes of the task's expert; equal seeds give equal ones."""
+    if task.name == "driving":
+        from sim.control.driving import Driving
+        from sim.control.driving import demonstrate as drive
+
+        assert isinstance(task, Driving)
+        return drive(task, episodes, seed)
     return roll_out(task, expert(task), episodes, seed)
