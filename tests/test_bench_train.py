@@ -61,7 +61,13 @@ def test_an_order_survives_the_command_line() -> None:
 
 def _answer(speed: float, score: float) -> Answer:
     return Answer(
-        samples=1000, training_s=1000 / speed, first_policy_s=1.0, returns=(score,) * 20, threads=1, weights=1
+        samples=1000,
+        training_s=1000 / speed,
+        processor_s=500 / speed,
+        first_policy_s=1.0,
+        returns=(score,) * 20,
+        threads=1,
+        weights=1,
     )
 
 
@@ -101,6 +107,7 @@ def test_our_speed_is_that_of_both_trainings() -> None:
     """Catches a mean of speeds, which a single lucky training pulls up."""
     one = main.Round((_answer(100.0, 500.0), _answer(300.0, 500.0)), *[_answer(1.0, 1.0)] * 3)
     assert one.our_speed == pytest.approx(150.0)
+    assert one.processor_ratio == pytest.approx(150.0)
 
 
 def test_without_the_peer_it_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

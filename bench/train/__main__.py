@@ -9,7 +9,8 @@ Every training is a process of its own, and they take turns, so that whatever el
 is the learner of ``understudy train``, whole: reading frames, recording its step, an episode held out, the best epoch.
 *Imitation* is ``BC(...)`` and ``train(n_epochs=...)``, with neither progress bar nor log for the ratio, and as its
 documentation calls it beside that. What either loads when it first trains is in the time to the first policy, and not
-in the speed. Return is the mean of 20 episodes from starts that nobody demonstrated, the same for both.
+in the speed. Beside the ratio of speeds stands that of processor times, which says the same on a machine that does
+other work, too. Return is the mean of 20 episodes from starts that nobody demonstrated, the same for both.
 
 Negative control: an expert that always pushes to the right. (Actions dealt to other observations are no control here:
 they teach some direction or other, and CartPole is so easy that about one in two keeps the pole up.)
@@ -102,6 +103,12 @@ class Round:
         """Frames of both over the time of both."""
         return sum(one.samples for one in self.ours) / sum(one.training_s for one in self.ours)
 
+    @property
+    def processor_ratio(self) -> float:
+        """Processor time of a frame of the quiet peer's over ours."""
+        ours_s = sum(one.processor_s for one in self.ours) / sum(one.samples for one in self.ours)
+        return self.quiet.processor_s / self.quiet.samples / ours_s
+
 
 class Sides:
     """Runs either side's trainings.
@@ -190,7 +197,11 @@ def measure(bench: Bench, size: Size, seeds: Sequence[int]) -> dict[str, object]
             )
             for seed in seeds
         ]
-        defaults = _with_default_threads(sides, size.default_epochs) if size.default_epochs else {}
+        defaults: dict[str, object] = {}
+        if size.default_epochs:
+            defaults = units.get(
+                "default-threads", asdict(size), partial(_with_default_threads, sides, size.default_epochs)
+            )
     found = report(bench, size.goal, [Round.from_dict(one) for one in kept])
     return {
         "size": asdict(size),
@@ -246,6 +257,7 @@ def report(bench: Bench, goal: float, rounds: Sequence[Round]) -> dict[str, obje
     return {
         "samples_per_s": {name: asdict(median_interval(values)) for name, values in speeds.items()},
         "ratio": {name: asdict(ratio) for name, ratio in ratios.items()},
+        "ratio_of_processor_time": asdict(median_interval([one.processor_ratio for one in rounds])),
         "return": {name: asdict(score) for name, score in scores.items()},
         "first_policy_s": {name: asdict(value) for name, value in first.items() if name != "control"},
         "weights": {name: found[0].weights for name, found in answers.items()},

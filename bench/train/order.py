@@ -60,6 +60,7 @@ class Answer:
     Attributes:
         samples: frames that were learned from, each pass counted.
         training_s: wall time of the whole training, from data in memory to a policy.
+        processor_s: of all threads in that time, which other work on the machine does not lengthen.
         first_policy_s: from the start of the process to that policy, imports and all; the passes that it learned twice
             for the warm-up are taken off.
         returns: of the episodes.
@@ -69,6 +70,7 @@ class Answer:
 
     samples: int
     training_s: float
+    processor_s: float
     first_policy_s: float
     returns: tuple[float, ...]
     threads: int
@@ -104,10 +106,10 @@ def answer(train: Callable[[Order], Trained], threads: Callable[[], int]) -> Non
     """
     order = Order.from_json(sys.argv[1])
     train(replace(order, epochs=WARM_UP_EPOCHS))
-    started_s = time.perf_counter()
+    started_s, used_s = time.perf_counter(), time.process_time()
     trained = train(order)
-    training_s = time.perf_counter() - started_s
+    training_s, processor_s = time.perf_counter() - started_s, time.process_time() - used_s
     first_policy_s = time.monotonic() - order.started_s - training_s * WARM_UP_EPOCHS / order.epochs
     scored = tuple(returns(trained.act, order.starts))
-    found = Answer(trained.samples, training_s, first_policy_s, scored, threads(), trained.weights)
+    found = Answer(trained.samples, training_s, processor_s, first_policy_s, scored, threads(), trained.weights)
     print(json.dumps(asdict(found)))
