@@ -26,7 +26,7 @@ def draw_rates(found: Mapping[str, Any], path: Path) -> None:
         found: the experiment's result.
         path: of the picture.
     """
-    figure, axes = new_figure(2, 1, (8.0, 5.0), sharex=True, sharey=True)
+    figure, axes = new_figure(2, 1, (9.0, 5.0), sharex=True, sharey=True)
     passed, straight = axes[:, 0]
     draw_bars(passed, found["passed"]["two_ways"], color=PASSES, label="chunks carried out whole")
     names = list(found["passed"]["two_ways"])
