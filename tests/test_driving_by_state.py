@@ -61,6 +61,11 @@ def _drive(bundle: Path, contract: Path, place: Path) -> EpisodeScore:
     ("family", "make", "contract"),
     [
         ("bco", _learned("bco", "--task", "driving", "--demonstrations", "10"), DRIVING_CONTRACT),
+        (
+            "gail",
+            _learned("gail", "--task", "driving", "--demonstrations", "10", "--steps", "40960"),
+            DRIVING_CONTRACT,
+        ),
         ("maxent", _learned("maxent", "--task", "lane"), LANE_CONTRACT),
     ],
 )
