@@ -66,7 +66,7 @@ def _drive(bundle: Path, contract: Path, place: Path) -> EpisodeScore:
             _learned("gail", "--task", "driving", "--demonstrations", "10", "--steps", "40960"),
             DRIVING_CONTRACT,
         ),
-        ("maxent", _learned("maxent", "--task", "lane"), LANE_CONTRACT),
+        ("maxent", _learned("maxent", "--task", "lane", "--demonstrations", "4"), LANE_CONTRACT),
     ],
 )
 def test_a_policy_of_each_family_drives_the_car(

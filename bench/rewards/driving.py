@@ -58,6 +58,8 @@ def learned(learner: str, bench: Bench, quick: bool) -> Found:
         "demonstrations": DEMONSTRATIONS,
         "share": asdict(interval),
         "shares_by_seed": shares,
+        # Who is faster than the expert does not do as the expert does, either.
+        "apart_from_the_expert": asdict(bootstrap_interval([abs(share - 1.0) for share in shares])),
         "metres": asdict(bootstrap_interval([float(str(run["metres"])) for run in runs])),
         "expert_metres": float(np.mean([float(str(run["expert_metres"])) for run in runs])),
         "stays_on_the_road": asdict(bootstrap_interval([float(str(run["stays"])) for run in runs])),
@@ -68,8 +70,11 @@ def learned(learner: str, bench: Bench, quick: bool) -> Found:
     if learner == "gcl":
         figures = [float(str(run["figure"])) for run in runs]
         results["effective_share_of_samples"] = asdict(bootstrap_interval(figures))
-        beside = [float(str(_unit(units, "gail", seed, quick)["metres"])) for seed in seeds]
-        ratio = bootstrap_interval([float(str(run["metres"])) / gail for run, gail in zip(runs, beside, strict=True)])
+        gail = [_unit(units, "gail", seed, quick) for seed in seeds]
+        apart = [abs(float(str(run["share"])) - 1.0) for run in gail]
+        results["gail_apart_from_the_expert"] = asdict(bootstrap_interval(apart))
+        beside = [float(str(run["metres"])) for run in gail]
+        ratio = bootstrap_interval([float(str(run["metres"])) / other for run, other in zip(runs, beside, strict=True)])
         bench.goal("metres over GAIL's, lower end", ratio.low, ">=", 0.5 if quick else LEVEL)
         results["over_gail"] = asdict(ratio)
     return {**results, "units": units.account}
