@@ -39,13 +39,16 @@ GOAL, BAD = 0.95, 0.6
 #: GCL against GAIL on the same seed, the lower end of the mean ratio.
 LEVEL = 0.95
 CONTROLS = 2
+#: Settings were chosen on seed 0, so that it is not among those that are measured.
+FIRST_SEED = 1
 
 Found = dict[str, object]
 
 
 def learned(learner: str, bench: Bench, quick: bool) -> Found:
     """Five seeds with demonstrations of their own, and the controls."""
-    units, seeds = kept_units(bench, "driving"), bench.seeds[:1] if quick else bench.seeds
+    units, seeds = kept_units(bench, "driving"), [FIRST_SEED + seed for seed in bench.seeds]
+    seeds = seeds[:1] if quick else seeds
     runs = [_unit(units, learner, seed, quick) for seed in seeds]
     shares = [float(str(run["share"])) for run in runs]
     interval = bootstrap_interval(shares)
