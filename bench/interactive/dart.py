@@ -1,10 +1,10 @@
 """DART against cloning (Laskey et al. 2017, section 5.3): how often the arm takes the thing, at equal demonstrations.
 
 All sides get the same scenes and equally many demonstrations, in rounds. *Cloning* watches the expert as it is. *DART*
-pushes it in those directions in which the policy of the round before errs on held-out demonstrations, as hard as ``SIZE``
-says. *Isotropic* noise is as large, and alike in all dimensions: both are measured in shares of what the arm can do, for
-speeds of the hand, of its turn and of the fingers have no common unit. Counted beside the policies' grasps are the
-expert's own while it is pushed. Negative control: the same network before it has learned.
+pushes it in those directions in which the policy of the round before errs on held-out demonstrations, as hard as
+``SIZE`` says. *Isotropic* noise is as large, and alike in all dimensions: both are measured in shares of what the arm
+can do, for speeds of the hand, of its turn and of the fingers have no common unit. Counted beside the policies' grasps
+are the expert's own while it is pushed. Negative control: the same network before it has learned.
 
 The policy sees eleven exact numbers and no picture (``bench.interactive.tabletop``). The number of demonstrations, at
 which cloning is near one half, and the noise were chosen on seeds 100 to 102, which are not measured.
