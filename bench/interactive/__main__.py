@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from bench.harness import Bench
 from bench.interactive.chain import chain
+from bench.interactive.dart import dart
 from bench.interactive.horizon import horizon
 from bench.interactive.kart import kart
 from bench.interactive.peer.experiment import peer
@@ -21,6 +22,7 @@ from models.errors import UnderstudyError
 
 EXPERIMENTS: dict[str, Callable[[Bench, bool], dict[str, object]]] = {
     "chain": chain,
+    "dart": dart,
     "horizon": horizon,
     "kart": kart,
     "peer": peer,

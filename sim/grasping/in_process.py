@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,9 +16,13 @@ from models.interactive.ports import Measure
 from sim.grasping.environment import STATE_KEY, state_vector
 from sim.grasping.expert import Expert, ExpertConfig
 from sim.grasping.scene import draw_scene
+from sim.grasping.state import GraspingState
 from sim.grasping.world import GraspingConfig, GraspingWorld
 
 __all__ = ["GraspingDriver", "GraspingTask", "InProcessGrasping"]
+
+Describe = Callable[[GraspingState], npt.NDArray[np.float32]]
+"""A state to the numbers that a policy sees of it, float32."""
 
 IMAGE = "observation.images."
 #: What a try of full length costs beside a failure's 1: of two policies that grasp equally often the faster is better.
@@ -58,6 +62,7 @@ class InProcessGrasping:
     Args:
         task: what is grasped.
         contract: of the robot; its streams are the world's cameras and ``observation.state``.
+        describe: what ``observation.state`` holds; by itself what the arm's contract selects.
 
     Attributes:
         measure: distance of the tool from the target, metres.
@@ -68,8 +73,8 @@ class InProcessGrasping:
 
     measure = Measure("distance of the tool from the target", "m", _FARTHEST_M)
 
-    def __init__(self, task: GraspingTask, contract: Contract) -> None:
-        self.task, self.contract = task, contract
+    def __init__(self, task: GraspingTask, contract: Contract, describe: Describe = state_vector) -> None:
+        self.task, self.contract, self._describe = task, contract, describe
         self._keys = [stream.key for stream in contract.observations]
         self.world = GraspingWorld(task.world)
         try:
@@ -113,7 +118,7 @@ class InProcessGrasping:
         return self._seen
 
     def _frame(self, key: str) -> npt.NDArray[np.generic]:
-        return state_vector(self.world.state) if key == STATE_KEY else self.world.render(key.removeprefix(IMAGE))
+        return self._describe(self.world.state) if key == STATE_KEY else self.world.render(key.removeprefix(IMAGE))
 
     def step(self, action: FloatArray) -> bool:
         """Move for 50 ms; whether the try is over."""
