@@ -47,7 +47,6 @@ class PmiConfig:
     # How the model is fitted.
     model: PmiSettings = field(default_factory=PmiSettings)
     # "softmax" or "cosine", and of the softmax: τ, where X comes from ("expert" or "agent"), and how many they are.
-    # Among the agent's own states it does not pay to stay where the agent always is.
     form: str = "softmax"
     temperature: float = 0.1
     negatives: str = "agent"

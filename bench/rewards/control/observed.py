@@ -28,6 +28,8 @@ CONTROLS = 2
 
 Rounds = Sequence[BcoRound] | Sequence[IlpoRound]
 Found = dict[str, Any]
+Show = Callable[[ControlTask, int, int], Trajectories]
+"""So many episodes of a task, of a seed."""
 
 _SETTINGS: Mapping[str, Callable[[str], BcoSettings | IlpoSettings]] = {"bco": bco_settings, "ilpo": ilpo_settings}
 
@@ -56,9 +58,8 @@ def observed_returns(learner: str, learn: Learn, name: str, bench: Bench, quick:
     settings = {"demonstrations": episodes, "recipe": asdict(_SETTINGS[learner](name))}
 
     def unit(seed: int, shower: str) -> Found:
-        task = TASKS[name]
-        shown = demonstrate(task, episodes, seed) if shower == "expert" else lazy(task, episodes, seed)
-        return units.get(f"{shower}-{seed}", settings, partial(_train, learn, task, shown, seed))
+        show = demonstrate if shower == "expert" else lazy
+        return units.get(f"{shower}-{seed}", settings, partial(_train, learn, TASKS[name], show, episodes, seed))
 
     runs = [unit(seed, "expert") for seed in bench.seeds]
     means = [float(run["return"]) for run in runs]
@@ -79,8 +80,9 @@ def observed_returns(learner: str, learn: Learn, name: str, bench: Bench, quick:
     }
 
 
-def _train(learn: Learn, task: ControlTask, shown: Trajectories, seed: int) -> Found:
+def _train(learn: Learn, task: ControlTask, show: Show, episodes: int, seed: int) -> Found:
     """Watch, learn, be judged; agreement is the share of the expert's states at which one does what the expert did."""
+    shown = show(task, episodes, seed)
     act, rounds = learn(task, shown.without_actions(), seed, lambda policy: float(judged(task, policy, seed).mean()))
     found = judged(task, act, seed)
     steps, seconds = rounds[-1].steps, rounds[-1].seconds
