@@ -32,10 +32,24 @@ def test_bco_ends_in_a_bundle_that_keeps_the_pole_up(tmp_path: Path, capsys: pyt
     assert run(words) == 0
 
 
+def test_ilpo_ends_in_a_bundle_that_keeps_the_pole_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "run"
+    words = ["learn", "ilpo", "--task", "cartpole", "--demonstrations", "10", "--interactions", "1000"]
+    assert run([*words, "-w", str(place), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["return"] > 300.0
+    assert result["steps"] == 1000
+    assert result["rounds"][-1]["latents_used"] == 2
+    assert Trajectories.load(place / "observations.npz").actions is None
+    learner = inspect_bundle(place / "policy.onnx").metadata.learner
+    assert (learner["name"], learner["interactions"]) == ("ilpo", 1000)
+
+
 def test_what_it_cannot_learn_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / "run"
     assert run(["learn", "bco", "--task", "nowhere", "-w", str(place)]) == 2
     assert run(["learn", "bco", "--task", "cartpole", "--demonstrations", "0", "-w", str(place)]) == 2
+    assert run(["learn", "ilpo", "--latents", "1", "-w", str(place)]) == 2
     assert not place.exists()
     (tmp_path / "learning.json").write_text("mine")
     assert run(["learn", "bco", "--task", "cartpole", "-w", str(tmp_path)]) == 1

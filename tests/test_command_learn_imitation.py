@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from models.policies.checkpoint import Checkpoint
 from models.trajectories import Trajectories
 from sim.control import TASKS, returns
 from understudy.__main__ import run
+from understudy.control.imitation import Request
 from understudy.control.runs import bundle_act
 
 STEPS = "4096"
@@ -25,14 +27,14 @@ def _learn(learner: str, place: Path, capsys: pytest.CaptureFixture[str], *optio
     return found
 
 
-@pytest.mark.parametrize("learner", ["gail", "gaifo"])
+@pytest.mark.parametrize("learner", ["gail", "gaifo", "pmi"])
 def test_a_run_ends_in_a_bundle_and_a_page(learner: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Catches a bundle that acts otherwise than the policy that was learned, and a learner that is given actions."""
     place = tmp_path / "run"
     result = _learn(learner, place, capsys)
     assert result["steps"] == int(STEPS)
     shown = Trajectories.load(place / "demonstrations.npz")
-    assert (shown.actions is None) == (learner == "gaifo")
+    assert (shown.actions is None) == (learner != "gail")
     task = TASKS["cartpole"]
     by_bundle = returns(task, bundle_act(task, place / "policy.onnx"), 5, 0)
     policy = Checkpoint.load(place / "checkpoint").policy
@@ -45,6 +47,28 @@ def test_a_run_ends_in_a_bundle_and_a_page(learner: str, tmp_path: Path, capsys:
     assert not found.problems
     assert len(found.ids) == len(set(found.ids))
     assert json.loads((place / "learning.json").read_text())["return"] == result["return"]
+
+
+def test_pmi_says_how_well_it_tells_next_states_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Catches options that are forgotten, and a page whose command would make something else."""
+    options = ["--temperature", "0.3", "--negatives", "agent", "--entropy", "0.02"]
+    result = _learn("pmi", tmp_path / "run", capsys, *options)
+    checks = result["checks"]
+    assert isinstance(checks, list)
+    assert result["next_state_top_1"] == max(one["top_1"] for one in checks) > 0.5
+    learner = Checkpoint.load(tmp_path / "run" / "checkpoint").learner
+    assert (learner["temperature"], learner["negatives"], learner["entropy"]) == (0.3, "agent", 0.02)
+    assert " ".join(options) in (tmp_path / "run" / "report.html").read_text()
+    assert run(["learn", "pmi", "--reward", "cosine", "--temperature", "0.1", "-w", str(tmp_path / "none")]) == 2
+    assert "would do nothing" in capsys.readouterr().err
+
+
+def test_options_of_pmi_reach_reward_and_policy() -> None:
+    suited = Request("pmi", "acrobot", 50, None, absorbing=True, seed=0).recipe
+    asked = Request("pmi", "acrobot", 50, None, absorbing=False, seed=0, options={"reward": "cosine", "entropy": 0.5})
+    assert (suited.pmi.form, suited.plan.absorbing) == ("softmax", True)
+    assert (asked.recipe.pmi.form, asked.recipe.plan.absorbing) == ("cosine", False)
+    assert asked.recipe.plan.ppo == dataclasses.replace(suited.plan.ppo, entropy_weight=0.5)
 
 
 def test_a_bundle_is_the_actor() -> None:
@@ -103,4 +127,5 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
     place = str(tmp_path / "run")
     assert run(["learn", "gail", "--task", "nowhere", "-w", place]) == 2
     assert run(["learn", "imrl", "--demonstrations", "0", "-w", place]) == 2
+    assert run(["learn", "pmi", "--demonstrations", "1", "-w", place]) == 2
     assert not Path(place).exists()

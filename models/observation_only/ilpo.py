@@ -9,69 +9,37 @@ which real action each of them is. Pseudo-code::
     step 2, in the world
         z ← argmax_z π_ω(z | s)
         a ← argmax_a π_ξ(a | z, s), or with probability ε any action
-        s' ← what a leads to;  z' ← argmin_z ‖G_θ(s, z) - s'‖    what it was, in latent actions
-        ξ ← ξ + ∇ log π_ξ(a | z', s)
+        s' ← what a leads to;  e_z ← ‖G_θ(s, z) - s'‖²          how far it is from what each z stands for
+        ξ ← ξ + Σ_z ∇ log π_ξ(a | z, s) (1 + e_z)⁻² / b(a | s)
     return π(a | s) = π_ξ(a | argmax_z π_ω(z | s), s)
 
-G predicts the change of the state, in units of how much states change. It has one trunk and a *linear* layer for each
-z: where the expert is a function of the state, a generator that could bend as sharply as it switches would explain
-every step with one and the same z, and nothing would be left to remap.
+The paper takes the nearest z alone, however far it is, and does not divide by b, the probability with which step 2 took
+a. There is always some nearest z; where the expert never does but one thing, all that other actions lead to counts as
+that, and most of what is learned from is what the policy prefers to do: a remapping that began wrong takes its own
+habit for what z means. So a step speaks for a z as much as it looks like it, and rare actions as much as usual ones.
+
+The networks are in :mod:`models.observation_only.latent`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from models.data import FloatArray
-from models.errors import TrainingError
 from models.learners.reproducible import reproducible
-from models.observation_only.networks import Fitting, fit, normalizer_of, perceptron
+from models.observation_only.latent import Ilpo, IlpoSettings, LatentPolicy
+from models.observation_only.networks import Fitting, fit
 from models.observation_only.ports import Act, Worlds
+from models.observation_only.transitions import drawn_at_random
 from models.trajectories import Trajectories
 
 __all__ = ["Ilpo", "IlpoRound", "IlpoSettings", "LatentPolicy", "ilpo"]
-
-
-@dataclass(frozen=True)
-class IlpoSettings:
-    """Options; those that make no sense raise ``TrainingError``.
-
-    Attributes:
-        latents: z; as many as there are actions, or a few more.
-        trunk: width of the generator's only hidden layer.
-        width: of the hidden layers of both policies.
-        latent: how generator and latent policy are fitted.
-        interactions: steps in the world.
-        epsilon: share of them with an action drawn at random.
-        rounds: into which the interactions are divided; after each the remapping is fitted to all of them so far.
-        remapping: how, each time.
-    """
-
-    latents: int = 3
-    trunk: int = 16
-    width: int = 64
-    latent: Fitting = field(default_factory=lambda: Fitting(steps=4000))
-    interactions: int = 2000
-    epsilon: float = 0.2
-    rounds: int = 5
-    remapping: Fitting = field(default_factory=lambda: Fitting(steps=500))
-
-    def __post_init__(self) -> None:
-        enough = self.latents >= 2 and self.rounds >= 1 and self.interactions >= self.rounds
-        if not enough or not 0.0 <= self.epsilon <= 1.0:
-            raise TrainingError(
-                "no such run of ILPO",
-                found=f"{self.latents} latent, {self.interactions} steps, {self.rounds} rounds, ε {self.epsilon}",
-                expected="two latent actions, a step a round, and ε within [0, 1]",
-            )
 
 
 @dataclass(frozen=True)
@@ -93,72 +61,13 @@ class IlpoRound:
     score: float
 
 
-class LatentPolicy(nn.Module):
-    """π_ω(z | s), and the generator G_θ(s, z) of the next state.
+@dataclass(frozen=True, eq=False)
+class _Lived:
+    """Steps of the learner: observations ``(M, O)``, actions ``(M,)``, how much each speaks for each z ``(M, Z)``."""
 
-    Args:
-        before: ``(M, O)`` states of the demonstrations.
-        after: ``(M, O)`` the next ones.
-        settings: sizes.
-    """
-
-    def __init__(self, before: Tensor, after: Tensor, settings: IlpoSettings) -> None:
-        super().__init__()
-        self.state, self.change = normalizer_of(before), normalizer_of(after - before)
-        inputs, self.latents = before.shape[1], settings.latents
-        self.trunk = nn.Sequential(nn.Linear(inputs, settings.trunk), nn.Tanh())
-        self.heads = nn.Linear(settings.trunk + inputs, self.latents * inputs)
-        self.policy = perceptron(inputs, self.latents, settings.width)
-
-    def changes(self, before: Tensor) -> Tensor:
-        """``G_θ(s, z) - s`` in units of the change, ``(M, O)`` to ``(M, Z, O)``."""
-        seen = self.state(before)
-        outputs: Tensor = self.heads(torch.cat([self.trunk(seen), seen], dim=1))
-        return outputs.reshape(len(before), self.latents, -1)
-
-    def errors(self, before: Tensor, after: Tensor) -> Tensor:
-        """``‖G_θ(s, z) - s'‖²``, ``(M, Z)``."""
-        apart: Tensor = self.changes(before) - self.change(after - before).unsqueeze(1)
-        return apart.square().mean(dim=2)
-
-    def forward(self, before: Tensor) -> Tensor:
-        """Logits of π_ω, ``(M, O)`` to ``(M, Z)``."""
-        logits: Tensor = self.policy(self.state(before))
-        return logits
-
-    def loss(self, before: Tensor, after: Tensor) -> Tensor:
-        """Both losses; neither sends a gradient to what the other fits."""
-        nearest = self.errors(before, after).min(dim=1).values.mean()
-        guessed = (self(before).softmax(dim=1).unsqueeze(2) * self.changes(before).detach()).sum(dim=1)
-        apart: Tensor = guessed - self.change(after - before)
-        return nearest + apart.square().mean()
-
-
-class Ilpo(nn.Module):
-    """π(a | s): the latent policy and the remapping behind it.
-
-    Args:
-        latent: of step 1.
-        action_count: K.
-        width: of the remapping's hidden layers.
-    """
-
-    def __init__(self, latent: LatentPolicy, action_count: int, width: int) -> None:
-        super().__init__()
-        self.latent, self.action_count = latent, action_count
-        self.remapping = perceptron(latent.state.mean.shape[0] + latent.latents, action_count, width)
-
-    def remap(self, observations: Tensor, latents: Tensor) -> Tensor:
-        """Logits of π_ξ(a | z, s), ``(M, O)`` and ``(M,)`` to ``(M, K)``."""
-        known = torch.eye(self.latent.latents)[latents]
-        logits: Tensor = self.remapping(torch.cat([self.latent.state(observations), known], dim=1))
-        return logits
-
-    def act(self, observations: FloatArray) -> npt.NDArray[np.int64]:
-        """The likeliest real action of the likeliest latent one, ``(M, O)`` to ``(M,)``."""
-        with torch.no_grad():
-            rows = torch.from_numpy(observations)
-            return self.remap(rows, self.latent(rows).argmax(dim=1)).argmax(dim=1).numpy()
+    before: Tensor
+    actions: Tensor
+    weights: Tensor
 
 
 def ilpo(
@@ -186,52 +95,61 @@ def ilpo(
     rounds: list[IlpoRound] = []
     apart_s, began = 0.0, time.monotonic()
     with reproducible(seed):
-        latent = LatentPolicy(before, after, settings)
-        fit(latent.parameters(), lambda rows: latent.loss(*rows), [before, after], settings.latent)
-        with torch.no_grad():
-            used = int(torch.bincount(latent.errors(before, after).argmin(dim=1)).count_nonzero())
+        fitted = [_fit_latent(before, after, settings) for _ in range(settings.beginnings)]
+        latent = min(fitted, key=lambda one: one[1])[0]
         policy = Ilpo(latent.requires_grad_(False), action_count, settings.width)
-        states: list[Tensor] = []
-        known: list[Tensor] = []
-        done: list[Tensor] = []
-        steps, share = 0, settings.interactions // settings.rounds
+        used = int(torch.bincount(latent.explain(before, after)).count_nonzero())
+        lived: list[_Lived] = []
+        share = settings.interactions // settings.rounds
+        # Who knows nothing yet tries everything.
+        wander, epsilon = drawn_at_random(action_count, random, settings.hold), 1.0
         for number in range(1, settings.rounds + 1):
-            while steps < number * share:
-                here, actions, latents = _interact(worlds, policy, settings.epsilon, random)
-                states.append(here)
-                known.append(latents)
-                done.append(actions)
-                steps += len(actions)
-            _fit_remapping(policy, torch.cat(states), torch.cat(known), torch.cat(done), settings.remapping)
+            while _steps(lived) < number * share:
+                lived.append(_interact(worlds, policy, wander, epsilon, random))
+            epsilon = settings.epsilon
+            _fit_remapping(policy, lived, settings.remapping)
             asked = time.monotonic()
             score = float("nan") if evaluate is None else evaluate(policy.act)
             apart_s += time.monotonic() - asked
-            rounds.append(IlpoRound(number, steps, time.monotonic() - began - apart_s, used, score))
+            rounds.append(IlpoRound(number, _steps(lived), time.monotonic() - began - apart_s, used, score))
             if progress is not None:
                 progress(rounds[-1])
     return policy.eval(), tuple(rounds)
 
 
-def _interact(
-    worlds: Worlds, policy: Ilpo, epsilon: float, random: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """One ε-greedy step of all worlds: observations ``(N, O)``, actions ``(N,)``, and what they were in latent ones."""
+def _fit_latent(before: Tensor, after: Tensor, settings: IlpoSettings) -> tuple[LatentPolicy, float]:
+    """Step 1, and its loss at the end."""
+    latent = LatentPolicy(before, after, settings)
+    loss = fit(latent.parameters(), lambda rows: latent.loss(*rows), [before, after], settings.latent)
+    return latent, loss
+
+
+def _steps(lived: list[_Lived]) -> int:
+    return sum(len(one.actions) for one in lived)
+
+
+def _interact(worlds: Worlds, policy: Ilpo, wander: Act, epsilon: float, random: np.random.Generator) -> _Lived:
+    """One ε-greedy step of all worlds."""
     here = worlds.observations
-    actions = policy.act(here)
-    strays = random.random(len(here)) < epsilon
-    actions = np.where(strays, random.integers(policy.action_count, size=len(here)), actions)
+    preferred = policy.act(here)
+    actions: npt.NDArray[np.int64] = np.where(random.random(len(here)) < epsilon, wander(here), preferred)
     worlds.step(actions)
+    likely = (1.0 - epsilon) * (actions == preferred) + epsilon / policy.action_count
     rows = torch.from_numpy(here)
+    rarity = torch.from_numpy((1.0 / likely).astype(np.float32))
     with torch.no_grad():
-        latents = policy.latent.errors(rows, torch.from_numpy(worlds.final_observations)).argmin(dim=1)
-    return rows, torch.from_numpy(actions), latents
+        explained = (1.0 + policy.latent.errors(rows, torch.from_numpy(worlds.final_observations))) ** -2.0
+    return _Lived(rows, torch.from_numpy(actions), rarity.unsqueeze(1) * explained)
 
 
-def _fit_remapping(policy: Ilpo, states: Tensor, latents: Tensor, actions: Tensor, fitting: Fitting) -> None:
-    """``max Σ log π_ξ(a | z, s)``."""
-    fit(
-        policy.remapping.parameters(),
-        lambda rows: functional.cross_entropy(policy.remap(rows[0], rows[1]), rows[2]),
-        [states, latents, actions],
-        fitting,
-    )
+def _fit_remapping(policy: Ilpo, lived: list[_Lived], fitting: Fitting) -> None:
+    """``max Σ log π_ξ(a | z, s) / b(a | s)``."""
+
+    def loss(rows: list[Tensor]) -> Tensor:
+        before, actions, weights = rows
+        logs = policy.remaps(before).log_softmax(dim=2)
+        said = logs.gather(2, actions.reshape(-1, 1, 1).expand(-1, logs.shape[1], 1)).squeeze(2)
+        return -(weights * said).sum(dim=1).mean()
+
+    columns = [torch.cat([getattr(one, name) for one in lived]) for name in ("before", "actions", "weights")]
+    fit(policy.remapping.parameters(), loss, columns, fitting)

@@ -49,6 +49,7 @@ class PmiSettings:
     Attributes:
         embedding: length of φ.
         width: of the hidden layers.
+        octaves: of waves that states are shown as, besides themselves.
         scale: κ.
         fitting: steps of all rounds together; the batch is M, the true next state and the others.
         rounds: after each the model is examined.
@@ -57,17 +58,20 @@ class PmiSettings:
 
     embedding: int = 32
     width: int = 128
+    octaves: int = 0
     scale: float = 0.1
     fitting: Fitting = field(default_factory=lambda: Fitting(steps=4000))
     rounds: int = 8
     held_out: float = 0.1
 
     def __post_init__(self) -> None:
-        if not (self.scale > 0.0 and self.rounds >= 1 and 0.0 < self.held_out < 1.0 and self.embedding >= 1):
+        sizes = self.embedding >= 1 and self.octaves >= 0
+        if not (self.scale > 0.0 and self.rounds >= 1 and 0.0 < self.held_out < 1.0 and sizes):
             raise TrainingError(
                 "no such next-state model",
-                found=f"scale {self.scale}, {self.rounds} rounds, held out {self.held_out}, φ of {self.embedding}",
-                expected="a positive scale and length of φ, a round, and a share between 0 and 1",
+                found=f"scale {self.scale}, {self.rounds} rounds, held out {self.held_out}, φ of {self.embedding}, "
+                f"{self.octaves} octaves",
+                expected="a positive scale and length of φ, a round, a share between 0 and 1, no fewer octaves than 0",
             )
 
 
@@ -99,17 +103,28 @@ class NextStateModel(nn.Module):
     def __init__(self, before: Tensor, settings: PmiSettings) -> None:
         super().__init__()
         self.normalizer = normalizer_of(before)
-        inputs = before.shape[1]
+        self._octaves = settings.octaves
+        inputs = before.shape[1] * (1 + 2 * settings.octaves)
         self.phi_1 = perceptron(inputs, settings.embedding, settings.width)
         self.phi_2 = perceptron(inputs, settings.embedding, settings.width)
 
     def next_states(self, after: Tensor) -> Tensor:
         """φ₁, ``(..., O)`` to ``(..., E)``."""
-        return functional.normalize(self.phi_1(self.normalizer(after)), dim=-1)
+        return functional.normalize(self.phi_1(self._seen(after)), dim=-1)
 
     def states(self, before: Tensor) -> Tensor:
         """φ₂, ``(..., O)`` to ``(..., E)``."""
-        return functional.normalize(self.phi_2(self.normalizer(before)), dim=-1)
+        return functional.normalize(self.phi_2(self._seen(before)), dim=-1)
+
+    def _seen(self, rows: Tensor) -> Tensor:
+        """A state in deviations, and waves of it.
+
+        One action moves a state by a hundredth of its range, which a perceptron of the state alone is slow to see
+        (Tancik et al. 2020, arXiv:2006.10739).
+        """
+        seen = self.normalizer(rows)
+        waves = [wave(2.0**octave * seen) for octave in range(self._octaves) for wave in (torch.sin, torch.cos)]
+        return torch.cat([seen, *waves], dim=-1)
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
         """``φ₁(s')ᵀ φ₂(s)`` of pairs ``(M, O)``, ``(M,)`` within [-1, 1]."""

@@ -1,4 +1,4 @@
-"""``understudy learn bco``: a control task from demonstrations without actions."""
+"""``understudy learn bco`` and ``ilpo``: a control task from demonstrations without actions."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ PlaceOption = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the group ``understudy learn``."""
     app.command("bco", short_help="Watch an expert; infer its actions from what one's own actions do.")(bco)
+    app.command("ilpo", short_help="Watch an expert; explain it by latent actions, and find out which those are.")(ilpo)
 
 
 def bco(
@@ -85,6 +86,38 @@ def bco(
     """
     options = {"alpha": alpha, "rounds": rounds, "exploration": exploration}
     return _run(context, "bco", task, demonstrations, seed, workspace, options)
+
+
+def ilpo(
+    context: typer.Context,
+    task: TaskOption = Task.CARTPOLE,
+    demonstrations: DemonstrationsOption = 50,
+    latents: Annotated[
+        int | None, typer.Option(min=2, help="Latent actions.", show_default="what suits the task")
+    ] = None,
+    interactions: Annotated[
+        int | None,
+        typer.Option(min=10, help="Steps of the learner, in all rounds together.", show_default="what suits the task"),
+    ] = None,
+    epsilon: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=1,
+            help="Share of steps with an action drawn at random; all of the first round's are.",
+            show_default="what suits the task",
+        ),
+    ] = None,
+    seed: SeedOption = 0,
+    workspace: PlaceOption = None,
+) -> int:
+    """Imitating latent policies from observation, ILPO (Edwards et al. 2019).
+
+    The expert is explained by latent actions from watching alone; a few steps of one's own then tell which real action
+    each of them is. The expert's actions are thrown away. Ends in policy.onnx, driven here.
+    """
+    options = {"latents": latents, "interactions": interactions, "epsilon": epsilon}
+    return _run(context, "ilpo", task, demonstrations, seed, workspace, options)
 
 
 def _run(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from understudy.commands import learn_control, learn_imitation, learn_interactive, learn_rewards
+from understudy.commands import learn_control, learn_imitation, learn_interactive, learn_pmi, learn_rewards
 
 __all__ = ["app"]
 
@@ -20,3 +20,4 @@ learn_interactive.add_to(app)
 learn_rewards.add_to(app)
 learn_control.add_to(app)
 learn_imitation.add_to(app)
+learn_pmi.add_to(app)

@@ -11,7 +11,7 @@ import typer
 from understudy.commands.learn_control import AnyTask, AnyTaskOption, DemonstrationsOption, SeedOption
 from understudy.console import Console
 
-__all__ = ["add_to"]
+__all__ = ["AbsorbingOption", "PlaceOption", "StepsOption", "add_to", "in_words"]
 
 StepsOption = Annotated[
     int | None,
@@ -88,14 +88,14 @@ def _command(learner: str) -> Callable[..., int]:
         console: Console = context.obj
         request = Request(learner, task.value, demonstrations, steps, absorbing, seed)
         result = run(request, Workspace(workspace or Path("runs") / f"{learner}-{task.value}", create=False), console)
-        console.result({"ok": True, **result}, _text(result))
+        console.result({"ok": True, **result}, in_words(result))
         return 0
 
     return command
 
 
-def _text(result: Mapping[str, object]) -> str:
-    """What a person reads."""
+def in_words(result: Mapping[str, object]) -> str:
+    """What a person reads of a run."""
     interval = result["interval"]
     assert isinstance(interval, list)
     low, high = interval

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from models.learned_rewards import Imitator, Round, imitate
+from models.learned_rewards import Imitator, LearnedReward, Pmi, Round, imitate
 from models.reinforcement import Actor
 from models.reinforcement.exported import policy_of
 from models.trajectories import Trajectories
@@ -18,7 +18,7 @@ from sim.control import ControlBatch, ControlTask, returns
 from sim.control.experts import demonstrate
 from understudy.console import Console, jsonable
 from understudy.control.contract import control_contract
-from understudy.control.reward_recipes import WATCHERS, Recipe, make_reward, recipe
+from understudy.control.reward_recipes import WATCHERS, Recipe, make_reward, recipe, with_pmi
 from understudy.control.runs import EPISODES, JUDGED_FROM, bundle_act, control_checkpoint
 from understudy.control.runs import Request as ControlRequest
 from understudy.control.tasks import task_named
@@ -29,6 +29,8 @@ __all__ = ["Judged", "Learned", "Request", "run"]
 # Policies that are judged on the way, for the report, and episodes of each.
 _JUDGED, _JUDGED_EPISODES = 20, 20
 _RESAMPLES = 2000
+# Options whose fields have another name.
+_FIELDS = {"reward": "form"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Request:
         steps: of the learner in its worlds; None for what suits the task.
         absorbing: whether episodes are compared at a fixed horizon.
         seed: of everything.
+        options: of PMI alone, as the command line names them, where they are not those that suit the task.
     """
 
     learner: str
@@ -50,12 +53,14 @@ class Request:
     steps: int | None
     absorbing: bool
     seed: int
+    options: Mapping[str, str | float] = field(default_factory=dict)
 
     @property
     def recipe(self) -> Recipe:
         """What suits the task, but for what was asked for."""
         suited = recipe(self.learner, self.task, steps=self.steps)
-        return replace(suited, plan=replace(suited.plan, absorbing=self.absorbing))
+        suited = replace(suited, plan=replace(suited.plan, absorbing=self.absorbing))
+        return with_pmi(suited, {_FIELDS.get(name, name): value for name, value in self.options.items()})
 
     def command(self, place: Workspace) -> str:
         """What a person types to have it again."""
@@ -63,6 +68,8 @@ class Request:
         words += ["--demonstrations", str(self.demonstrations), "--seed", str(self.seed)]
         words += [] if self.steps is None else ["--steps", str(self.steps)]
         words += [] if self.absorbing else ["--no-absorbing"]
+        for name, value in self.options.items():
+            words += [f"--{name}", str(value)]
         return shlex.join([*words, "--workspace", str(place.path)])
 
 
@@ -127,7 +134,7 @@ def run(request: Request, place: Workspace, console: Console) -> dict[str, objec
         imitator, judged = _learn(request, task, Trajectories.load(full), console)
         with console.progress("exporting"):
             policy = policy_of(imitator.actor, control_contract(task), task.action_values)
-            options = {"steps": request.recipe.plan.steps, "absorbing": int(request.absorbing)}
+            options = {"steps": request.recipe.plan.steps, "absorbing": int(request.absorbing), **request.options}
             made_by = ControlRequest(request.learner, task.name, shown.count, request.seed, options)
             control_checkpoint(task, policy, shown, made_by).save(place.checkpoint)
             bundle = export_bundle(place.checkpoint, place.bundle).path
@@ -147,6 +154,7 @@ def run(request: Request, place: Workspace, console: Console) -> dict[str, objec
             "seconds": last.seconds,
             "rounds": [asdict(one) for one in imitator.rounds],
             "judged": [asdict(one) for one in judged],
+            **_of_reward(imitator.reward),
         }
         learning.write_text(json.dumps(jsonable(result), indent=1) + "\n", encoding="utf-8")
         learned = Learned(request, imitator, judged, float(shown.returns.mean()), tuple(driven.tolist()))
@@ -155,6 +163,11 @@ def run(request: Request, place: Workspace, console: Console) -> dict[str, objec
         result |= {"learning": learning.resolve(), "bundle": bundle.resolve(), "report": report.resolve()}
         place.finish("learn", "", outputs, result)
     return result
+
+
+def _of_reward(reward: LearnedReward) -> dict[str, object]:
+    """What is said of a reward beside its figure."""
+    return reward.summary() if isinstance(reward, Pmi) else {}
 
 
 def _interval(samples: npt.NDArray[np.float64]) -> list[float]:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from models.observation_only.bco import BcoSettings
+from models.observation_only.latent import IlpoSettings
 from models.observation_only.networks import Fitting
 
-__all__ = ["bco_settings"]
+__all__ = ["bco_settings", "ilpo_settings"]
 
 # On CartPole and MountainCar the random policy's own transitions already tell every action from the others.
 _BCO = {
@@ -24,3 +25,17 @@ _BCO = {
 def bco_settings(task: str, options: Mapping[str, Any] | None = None) -> BcoSettings:
     """Of BCO; ``options`` replace single ones."""
     return replace(_BCO[task], **(options or {}))
+
+
+# Some beginnings end where one latent action stands for two real ones, and their loss shows it. The Acrobot's motion
+# wants a larger trunk than the others'.
+_ILPO = {
+    "cartpole": IlpoSettings(latents=2, interactions=2_000),
+    "acrobot": IlpoSettings(trunk=64, beginnings=4, interactions=10_000),
+    "mountain-car": IlpoSettings(beginnings=4, interactions=10_000, hold=5),
+}
+
+
+def ilpo_settings(task: str, options: Mapping[str, Any] | None = None) -> IlpoSettings:
+    """Of ILPO; ``options`` replace single ones."""
+    return replace(_ILPO[task], **(options or {}))

@@ -23,7 +23,7 @@ from sim.control import Act, ControlBatch, ControlTask, returns
 from sim.control.experts import demonstrate
 from understudy.console import Console, jsonable
 from understudy.control.contract import STREAM, control_contract
-from understudy.control.recipes import bco_settings
+from understudy.control.recipes import bco_settings, ilpo_settings
 from understudy.control.tasks import task_named
 from understudy.workspace import Workspace
 
@@ -43,7 +43,7 @@ class Request:
     """What is to be learned.
 
     Attributes:
-        learner: its name.
+        learner: ``bco`` or ``ilpo``.
         task: of ``task_named``.
         demonstrations: episodes.
         seed: of everything.
@@ -54,7 +54,7 @@ class Request:
     task: str
     demonstrations: int
     seed: int
-    options: Mapping[str, float | int]
+    options: Mapping[str, float | int | str]
 
 
 def run(request: Request, place: Workspace, console: Console) -> dict[str, object]:
@@ -79,7 +79,7 @@ def run(request: Request, place: Workspace, console: Console) -> dict[str, objec
         shown.save(full)
         shown.without_actions().save(watched)
         # The learner reads the file without actions, so that it cannot have seen any.
-        policy, found = _learn_bco(request, task, Trajectories.load(watched), console)
+        policy, found = _LEARNERS[request.learner](request, task, Trajectories.load(watched), console)
         result: dict[str, object] = {
             "learner": request.learner,
             "task": task.name,
@@ -170,6 +170,34 @@ def _learn_bco(
             tell,
         )
     return policy, {"steps": rounds[-1].steps, "rounds": [asdict(one) for one in rounds]}
+
+
+def _learn_ilpo(
+    request: Request, task: ControlTask, watched: Trajectories, console: Console
+) -> tuple[Policy, dict[str, object]]:
+    from models.observation_only.exported import policy_of
+    from models.observation_only.ilpo import IlpoRound, ilpo
+
+    settings = ilpo_settings(task.name, request.options)
+    with console.progress("learning (ilpo)", settings.rounds) as progress:
+
+        def tell(one: IlpoRound) -> None:
+            progress.update(one.number, settings.rounds, f"round {one.number}: return {one.score:.1f}")
+
+        learned, rounds = ilpo(
+            ControlBatch(task, WORLDS, request.seed),
+            watched,
+            task.action_count,
+            settings,
+            request.seed,
+            lambda act: float(returns(task, act, EPISODES, request.seed).mean()),
+            tell,
+        )
+    policy = policy_of(learned, control_contract(task), task.action_values)
+    return policy, {"steps": rounds[-1].steps, "rounds": [asdict(one) for one in rounds]}
+
+
+_LEARNERS = {"bco": _learn_bco, "ilpo": _learn_ilpo}
 
 
 def _interval(samples: npt.NDArray[np.float64]) -> list[float]:

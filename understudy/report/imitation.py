@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import UnderstudyError
+from models.learned_rewards import Pmi
 from understudy.report import write_page
 
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ _LEADS = {
     "gail-states": "A discriminator of states told expert and learner apart; fooling it was the reward.",
     "gaifo": "A discriminator of state and next state told expert and learner apart; no action was seen.",
     "imrl": "A model of where the expert goes next was the reward: the closer to its prediction, the better.",
+    "pmi": "A model that tells the expert's next state from others was the reward; no action was seen.",
     "gcl": "A network was fitted as the reward under which the demonstrations are likeliest.",
 }
 _FIGURES = {
+    "pmi": "next-state top-1",
     "imrl": "error of the model on the expert",
     "gcl": "effective sample size (share)",
 }
@@ -65,11 +68,12 @@ def _page(learned: Learned, command: str) -> str:
     by_steps = _draw("steps", "steps of the learner", [one.steps for one in judged], scores, learned.expert_return)
     by_time = _draw("time", "seconds of learning", [one.seconds for one in judged], scores, learned.expert_return)
     figure_name = _FIGURES.get(request.learner, "loss of the discriminator")
-    of_reward = _draw("figure", "steps of the learner", [one.steps for one in rounds], [one.figure for one in rounds])
+    of_reward = _draw("figure", *_of_reward(learned))
     entropy = _draw("entropy", "steps of the learner", [one.steps for one in rounds], [one.entropy for one in rounds])
     told = "Mean true return of the likeliest actions, which nothing learned from."
     curves = figure(by_steps, "Return against steps", told) + figure(by_time, "Return against time", told)
-    inner = figure(of_reward, figure_name.capitalize(), "After every round.")
+    when = "At every examination; the best model was kept." if request.learner == "pmi" else "After every round."
+    inner = figure(of_reward, figure_name.capitalize(), when)
     inner += figure(entropy, "Entropy of the policy", "In nats; 0 is a policy that never wavers.")
     facts = {
         "task": request.task,
@@ -92,6 +96,15 @@ def _page(learned: Learned, command: str) -> str:
             section("making", "How it was made", made, f'<div class="grid small">{definitions("Run", facts)}</div>'),
         ),
     )
+
+
+def _of_reward(learned: Learned) -> tuple[str, list[int], list[float]]:
+    """What the reward's figure is drawn against, and both; a model that was fitted beforehand has steps of its own."""
+    reward, rounds = learned.imitator.reward, learned.imitator.rounds
+    if isinstance(reward, Pmi):
+        checks = reward.checks
+        return "steps of the model's fit", [one.steps for one in checks], [one.top_1 for one in checks]
+    return "steps of the learner", [one.steps for one in rounds], [one.figure for one in rounds]
 
 
 def _tiles(learned: Learned) -> list[str]:

@@ -12,6 +12,8 @@ from bench.rewards.control.dynamics import dynamics
 from bench.rewards.control.experts import experts
 from bench.rewards.control.gail import gail_peer, gail_signs
 from bench.rewards.control.gcl import gcl_pieces
+from bench.rewards.control.ilpo import ilpo_returns
+from bench.rewards.control.pmi import PANELS, pmi_ablation
 from bench.rewards.control.ppo import ppo_peer, ppo_returns
 from bench.rewards.control.watched import TASK_NAMES
 
@@ -21,10 +23,12 @@ PARTS: dict[str, Callable[[Bench, bool], dict[str, object]]] = {
     "control.dynamics": dynamics,
     "control.experts": experts,
     **{f"control.bco.{name}": partial(bco_returns, name) for name in TASK_NAMES},
+    **{f"control.ilpo.{name}": partial(ilpo_returns, name) for name in TASK_NAMES},
     "control.ppo": ppo_returns,
     "control.ppo-peer": ppo_peer,
     **LEARNED,
     "control.gail-signs": gail_signs,
     "control.gail-peer": gail_peer,
     "control.gcl-pieces": gcl_pieces,
+    **{f"control.pmi-ablations.{panel}": partial(pmi_ablation, panel) for panel in PANELS},
 }
