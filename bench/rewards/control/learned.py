@@ -6,18 +6,20 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.harness import Bench, bootstrap_interval, median_interval
 from bench.rewards.control.peers.order import Point
-from bench.rewards.control.watched import LEVELS, judged, lazy
+from bench.rewards.control.watched import JUDGED_FROM, LEVELS, judged, lazy
+from bench.units import Units, kept_units
 from models.learned_rewards import Imitator, Round, imitate
 from models.learners.reproducible import reproducible
 from models.reinforcement import Actor
 from models.trajectories import Trajectories
-from sim.control import TASKS, ControlBatch, ControlTask
+from sim.control import TASKS, ControlBatch, ControlTask, returns
 from sim.control.experts import demonstrate
 from understudy.control.reward_recipes import Recipe, make_reward, recipe
 
@@ -27,7 +29,8 @@ __all__ = ["DEMONSTRATIONS", "Run", "learned_returns", "shown_to", "train"]
 DEMONSTRATIONS = 50
 #: Seeds of the negative control.
 CONTROLS = 2
-POINTS = 20
+#: Policies that are judged on the way, and episodes of each: the first of those that the last one is judged by.
+POINTS, POINT_EPISODES = 10, 20
 
 
 @dataclass(frozen=True)
@@ -78,18 +81,18 @@ def train(
     def watch(one: Round, count: int, actor: Actor) -> bool:
         if one.iteration * points // count <= (one.iteration - 1) * points // count:
             return False
-        score = float(judged(task, actor.act, seed)[:20].mean())
+        score = float(returns(task, actor.act, POINT_EPISODES, JUDGED_FROM + seed).mean())
         found.append(Point(one.steps, one.seconds, score))
         return until is not None and score >= until
 
     with reproducible(seed, 1):
         reward = make_reward(learner, task, shown, suited, seed)
         imitator = imitate(ControlBatch(task, suited.environments, seed), task, reward, suited.plan, seed, watch)
-    returns = judged(task, imitator.actor.act, seed)
+    score = judged(task, imitator.actor.act, seed)
     last = imitator.rounds[-1]
-    words = f"{learner}, {task.name}, seed {seed}: {returns.mean():.1f} after {last.steps} steps, {last.seconds:.1f} s"
+    words = f"{learner}, {task.name}, seed {seed}: {score.mean():.1f} after {last.steps} steps, {last.seconds:.1f} s"
     print(f"    {words}", file=sys.stderr, flush=True)
-    return Run(tuple(found), returns, imitator)
+    return Run(tuple(found), score, imitator)
 
 
 def learned_returns(
@@ -104,25 +107,45 @@ def learned_returns(
         bench: takes the goals.
         quick: one control instead of two.
     """
-    task = TASKS[name]
-    runs = [train(learner, task, shown_to(name, seed), seed) for seed in bench.seeds]
-    means = [float(run.returns.mean()) for run in runs]
+    units = kept_units(bench, f"control.{learner}.{name}")
+    runs = [_unit(units, learner, name, seed, "expert") for seed in bench.seeds]
+    means = [run["return"] for run in runs]
     interval = bootstrap_interval(means)
     bench.goal(f"{learner}, mean return", interval.value, ">=", goals[name])
-    controls = [
-        float(train(learner, task, lazy(task, DEMONSTRATIONS, seed), seed).returns.mean())
-        for seed in bench.seeds[: 1 if quick else CONTROLS]
-    ]
-    bench.goal(f"control: {learner} of an expert that always does the same", max(controls), "<=", LEVELS[name].bad)
+    controls = [_unit(units, learner, name, seed, "lazy") for seed in bench.seeds[: 1 if quick else CONTROLS]]
+    worst = max(run["return"] for run in controls)
+    bench.goal(f"control: {learner} of an expert that always does the same", worst, "<=", LEVELS[name].bad)
     return {
         "demonstrations": DEMONSTRATIONS,
-        "expert_return": float(np.mean([shown_to(name, seed).returns.mean() for seed in bench.seeds])),
+        "expert_return": float(np.mean([run["expert_return"] for run in runs])),
         "return": asdict(interval),
         "returns_by_seed": means,
-        "steps": runs[0].points[-1].steps,
-        "seconds": asdict(median_interval([run.imitator.rounds[-1].seconds for run in runs])),
-        "figure_at_the_end": [run.imitator.rounds[-1].figure for run in runs],
-        "control_returns": controls,
+        "steps": runs[0]["steps"],
+        "seconds": asdict(median_interval([run["seconds"] for run in runs])),
+        "figure_at_the_end": [run["figure"] for run in runs],
+        "control_returns": [run["return"] for run in controls],
         "recipe": asdict(recipe(learner, name)),
-        "points": [[asdict(point) for point in run.points] for run in runs],
+        "points": [run["points"] for run in runs],
+        "units": units.account,
     }
+
+
+def _unit(units: Units, learner: str, name: str, seed: int, shower: str) -> dict[str, Any]:
+    """One training from the demonstrations of the task's expert, or of one that always does the same."""
+    settings = {"demonstrations": DEMONSTRATIONS, "recipe": asdict(recipe(learner, name))}
+
+    def run() -> dict[str, Any]:
+        task = TASKS[name]
+        shown = shown_to(name, seed) if shower == "expert" else lazy(task, DEMONSTRATIONS, seed)
+        found = train(learner, task, shown, seed)
+        last = found.imitator.rounds[-1]
+        return {
+            "return": float(found.returns.mean()),
+            "expert_return": float(shown.returns.mean()),
+            "steps": last.steps,
+            "seconds": last.seconds,
+            "figure": last.figure,
+            "points": [asdict(point) for point in found.points],
+        }
+
+    return units.get(f"{shower}-{seed}", settings, run)
