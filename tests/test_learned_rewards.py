@@ -107,6 +107,35 @@ def test_the_experts_label_is_one(shown: Trajectories, experience: Experience) -
     assert reward.absorbing_reward() < reward.rewards(expert).mean()  # the expert was never there
 
 
+def _always(action: int, experience: Experience) -> Experience:
+    rollout = dataclasses.replace(experience.rollout, actions=np.full_like(experience.rollout.actions, action))
+    return Experience(Transitions.of_rollout(rollout, CARTPOLE, absorbing=True), rollout, experience.actor, 0.0)
+
+
+def test_steps_of_several_rounds_are_compared_together(
+    shown: Trajectories, experience: Experience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catches rounds that are forgotten at once, or never: a discriminator would follow one part of an episode."""
+    seen = experience.seen
+    twice = Transitions.joined([seen, seen])
+    assert (len(twice), twice.absorbed) == (2 * len(seen), 2 * seen.absorbed)
+    assert twice.actions is not None
+    np.testing.assert_array_equal(twice.next_observations[len(seen) :], seen.next_observations)
+    # A round of pushes to the left, then one of pushes to the right; CartPole's rows end with action and "absorbed".
+    for memory, share in ((1, 1.0), (2, 0.5)):
+        reward = gail(CARTPOLE, shown, dataclasses.replace(SMALL, memory=memory), 0)
+        drawn: list[np.ndarray] = []
+        monkeypatch.setattr(
+            reward.discriminator, "learn", lambda _, rows, *rest, drawn=drawn: drawn.append(rows) or 0.0
+        )
+        for action in (0, 1):
+            reward.learn(_always(action, experience))
+        taken = drawn[-1][drawn[-1][:, -1] == 0.0]
+        assert taken[:, 5].mean() == pytest.approx(share, abs=0.1)
+    with pytest.raises(TrainingError, match="learner's steps"):
+        GailConfig(memory=0)
+
+
 def test_the_signs_of_rewards_are_what_is_said_of_them() -> None:
     logits = np.linspace(-30.0, 30.0, 61, dtype=np.float32)
     odds = 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))
@@ -127,6 +156,11 @@ def test_the_penalty_is_on_the_length_of_the_slope() -> None:
         plane.weight.copy_(torch.tensor([[1.0, 2.0, 2.0]]))
     rows = torch.randn(10, 3)
     assert float(gradient_penalty(plane, rows).detach()) == pytest.approx((3.0 - 1.0) ** 2, rel=1e-4)
+    assert float(gradient_penalty(plane, rows, both_sides=False).detach()) == pytest.approx((3.0 - 1.0) ** 2, rel=1e-4)
+    with torch.no_grad():
+        plane.weight.mul_(0.1)
+    assert float(gradient_penalty(plane, rows).detach()) == pytest.approx((0.3 - 1.0) ** 2, rel=1e-3)
+    assert float(gradient_penalty(plane, rows, both_sides=False).detach()) == 0.0
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1)).double()
     points = torch.randn(20, 2, dtype=torch.float64)

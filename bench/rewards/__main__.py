@@ -1,7 +1,7 @@
 """What learners of rewards find, one experiment after the other.
 
 ``python -m bench.rewards [--quick] [--seeds N] [--only NAME] [--keep FOLDER]``; ``--only control`` runs every
-``control.…``. What is not run keeps its figures; ``--keep`` is for ``driving``, whose trainings it keeps.
+``control.…``. What is not run keeps its figures; ``--keep`` keeps the trainings of learned rewards.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from bench.rewards.control.experiment import PARTS
 from bench.rewards.driving import DRIVING_PARTS
 from bench.rewards.tabular.experiment import tabular
 from bench.units import add_keep_option
+from models.errors import UnderstudyError
 
 EXPERIMENTS: dict[str, Callable[[Bench, bool], dict[str, object]]] = {
     **PARTS,
@@ -43,7 +44,10 @@ def main() -> None:
         if only is not None and not f"{name}.".startswith(f"{only}."):
             continue
         before, started = len(bench.goals), time.monotonic()
-        results[name] = experiment(bench, bench.quick)
+        try:
+            results[name] = experiment(bench, bench.quick)
+        except UnderstudyError as error:
+            sys.exit(str(error))
         bench.goals[before:] = [replace(goal, name=f"{name}: {goal.name}") for goal in bench.goals[before:]]
         print(f"  {name}: done in {time.monotonic() - started:.1f} s", file=sys.stderr)
     bench.finish(results, in_parts=True)

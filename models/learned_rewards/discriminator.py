@@ -59,6 +59,8 @@ class DiscriminatorConfig:
     # λ of the gradient penalty. Without one the discriminator tells any two finite sets of steps apart, and its reward
     # says of each step only whether it was in the expert's.
     penalty: float = 1.0
+    # Whether slopes below 1 are penalised too. If they are, it cannot say that learner and expert are the same.
+    both_sides: bool = True
 
     def __post_init__(self) -> None:
         """Reject what cannot work."""
@@ -122,12 +124,16 @@ class Discriminator:
         if self.config.penalty == 0.0:
             return told
         between = shares * expert + (1.0 - shares) * learner
-        return told + self.config.penalty * gradient_penalty(self._layers, between)
+        return told + self.config.penalty * gradient_penalty(self._layers, between, self.config.both_sides)
 
 
-def gradient_penalty(network: nn.Module, rows: Tensor) -> Tensor:
-    """``E[(‖∇_x f(x)‖₂ - 1)²]`` over rows ``(M, F)`` (Gulrajani et al. 2017, arXiv:1704.00028, equation 3)."""
+def gradient_penalty(network: nn.Module, rows: Tensor, both_sides: bool = True) -> Tensor:
+    """``E[(‖∇_x f(x)‖₂ - 1)²]`` over rows ``(M, F)`` (Gulrajani et al. 2017, arXiv:1704.00028, equation 3).
+
+    On one side only slopes above 1 count, ``max(0, ‖∇_x f(x)‖₂ - 1)²`` (Petzka et al. 2018, arXiv:1709.08894).
+    """
     rows = rows.detach().requires_grad_()
     (slopes,) = torch.autograd.grad(network(rows).sum(), rows, create_graph=True)
     lengths = (slopes.square().sum(dim=1) + LENGTH_FLOOR).sqrt()
-    return (lengths - 1.0).square().mean()
+    over = lengths - 1.0 if both_sides else (lengths - 1.0).clamp(min=0.0)
+    return over.square().mean()

@@ -17,10 +17,12 @@ horizon, in an absorbing state, so that no form pays just for staying or for lea
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from models.errors import TrainingError
 from models.learned_rewards.discriminator import Discriminator, DiscriminatorConfig, RewardForm
 from models.learned_rewards.loop import Experience, Floats, LearnedReward
 from models.learned_rewards.transitions import Transitions
@@ -39,6 +41,15 @@ class GailConfig:
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     # As of the plan: whether episodes go on in the absorbing state.
     absorbing: bool = True
+    # Rounds of the learner's steps that the discriminator learns from, the newest among them. One round of worlds that
+    # began together is one part of an episode, and what tells that part from whole episodes is no news.
+    memory: int = 1
+
+    def __post_init__(self) -> None:
+        """Reject what cannot work."""
+        if self.memory < 1:
+            problem = "a discriminator needs the learner's steps"
+            raise TrainingError(problem, found=f"memory {self.memory}", expected="at least 1 round")
 
 
 class Gail(LearnedReward):
@@ -56,6 +67,7 @@ class Gail(LearnedReward):
     def __init__(self, view: View, expert: Transitions, config: GailConfig, seed: int) -> None:
         self._view, self._expert, self._config = view, expert, config
         self._random = np.random.default_rng(np.random.SeedSequence([seed, 0x6761696C]))
+        self._recent: deque[Transitions] = deque(maxlen=config.memory)
         self.discriminator = Discriminator(view.size, config.discriminator, seed)
 
     def learn(self, experience: Experience) -> float:
@@ -64,8 +76,10 @@ class Gail(LearnedReward):
         view.notice(self._expert)
         view.notice(seen)
         count = config.updates * config.minibatch
+        self._recent.append(seen)
+        recent = Transitions.joined(list(self._recent))
         expert = view.draw(self._expert, view.rows(self._expert), count, self._random)
-        learner = view.draw(seen, view.rows(seen), count, self._random)
+        learner = view.draw(recent, view.rows(recent), count, self._random)
         shares = self._random.random((count, 1), np.float32)
         return self.discriminator.learn(expert, learner, shares, config.rate * (1.0 - experience.done))
 

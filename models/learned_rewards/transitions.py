@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +77,17 @@ class Transitions:
         left = shape.horizon - shown.lengths[shown.terminated]
         actions = None if shown.actions is None else action_vectors(shape, shown.actions)
         return cls(observations, actions, following, int(left.sum()) if absorbing else 0)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Transitions]) -> Transitions:
+        """All steps of several, which have actions or have none."""
+        seen = [part.actions for part in parts if part.actions is not None]
+        return cls(
+            np.concatenate([part.observations for part in parts]),
+            np.concatenate(seen) if seen else None,
+            np.concatenate([part.next_observations for part in parts]),
+            sum(part.absorbed for part in parts),
+        )
 
     def draw(self, count: int, random: np.random.Generator) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """Numbers of ``count`` steps, each as likely as any other, and which of them are in the absorbing state.

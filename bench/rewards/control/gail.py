@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from bench.rewards.control.learned import DEMONSTRATIONS, shown_to, train
 from bench.rewards.control.peers.order import Order, Point
 from bench.rewards.control.peers.running import peer_versions, run_peer
 from bench.rewards.control.watched import lazy
+from bench.units import kept_units
 from models.learned_rewards import RewardForm
 from sim.control import TASKS
 from understudy.control.reward_recipes import recipe
@@ -57,28 +59,36 @@ def gail_signs(bench: Bench, quick: bool) -> dict[str, object]:
 
 def gail_peer(bench: Bench, quick: bool) -> dict[str, object]:
     """Ours and `imitation`'s in turn, seed by seed, from the same demonstrations, until CartPole is solved."""
-    results: dict[str, object] = {"peer": peer_versions(), "enough": ENOUGH}
-    name = "cartpole"
-    task = TASKS[name]
-    ours, theirs = [], []
-    for seed in bench.seeds[:1] if quick else bench.seeds:
-        shown = shown_to(name, seed)
-        ours.append(train("gail", task, shown, seed, until=ENOUGH, points=100).points)
-        with tempfile.TemporaryDirectory(prefix="understudy-gail-") as folder:
-            path = Path(folder) / "shown.npz"
-            shown.save(path)
-            starts = tuple(range(10_000 + 20 * seed, 10_000 + 20 * (seed + 1)))
-            order = Order(task.gymnasium_id, PEER_STEPS, seed, starts, ENOUGH, str(path))
-            theirs.append(run_peer("gail_side", order).points)
-    seconds = {side: [_reached(run).seconds for run in runs] for side, runs in (("ours", ours), ("theirs", theirs))}
+    units = kept_units(bench, "control.gail-peer")
+    settings = {"demonstrations": DEMONSTRATIONS, "recipe": asdict(recipe("gail", "cartpole")), "most": PEER_STEPS}
+    runs = [
+        units.get(f"seed-{seed}", settings, partial(_side_by_side, seed))
+        for seed in (bench.seeds[:1] if quick else bench.seeds)
+    ]
+    ours, theirs = ([[Point(**point) for point in run[side]] for run in runs] for side in ("ours", "theirs"))
+    seconds = {side: [_reached(run).seconds for run in found] for side, found in (("ours", ours), ("theirs", theirs))}
     ratio = median_interval(np.array(seconds["theirs"]) / np.array(seconds["ours"]))
-    bench.goal(f"{name}: ours reaches {ENOUGH:g}, share of seeds", _share(ours), "==", 1.0)
-    bench.goal(f"{name}: time to {ENOUGH:g}, imitation over ours, median over seeds", ratio.value, ">=", FASTER)
-    results[name] = {
-        "time_ratio": asdict(ratio),
-        **{side: _summary(runs) for side, runs in (("ours", ours), ("theirs", theirs))},
+    bench.goal(f"cartpole: ours reaches {ENOUGH:g}, share of seeds", _share(ours), "==", 1.0)
+    bench.goal(f"cartpole: time to {ENOUGH:g}, imitation over ours, median over seeds", ratio.value, ">=", FASTER)
+    return {
+        "peer": peer_versions(),
+        "enough": ENOUGH,
+        "cartpole": {"time_ratio": asdict(ratio), "ours": _summary(ours), "theirs": _summary(theirs)},
+        "units": units.account,
     }
-    return results
+
+
+def _side_by_side(seed: int) -> dict[str, object]:
+    """One training of each; a policy on the way is judged by 20 episodes of either side."""
+    task = TASKS["cartpole"]
+    shown = shown_to(task.name, seed)
+    ours = train("gail", task, shown, seed, until=ENOUGH, points=100).points
+    with tempfile.TemporaryDirectory(prefix="understudy-gail-") as folder:
+        path = Path(folder) / "shown.npz"
+        shown.save(path)
+        starts = tuple(range(10_000 + 20 * seed, 10_000 + 20 * (seed + 1)))
+        theirs = run_peer("gail_side", Order(task.gymnasium_id, PEER_STEPS, seed, starts, ENOUGH, str(path))).points
+    return {"ours": [asdict(point) for point in ours], "theirs": [asdict(point) for point in theirs]}
 
 
 def _reached(run: Sequence[Point]) -> Point:
