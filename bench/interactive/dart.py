@@ -6,8 +6,8 @@ pushes it in those directions in which the policy of the round before errs on he
 can do, for speeds of the hand, of its turn and of the fingers have no common unit. Counted beside the policies' grasps
 are the expert's own while it is pushed. Negative control: the same network before it has learned.
 
-The policy sees eleven exact numbers and no picture (``bench.interactive.tabletop``). The number of demonstrations and the
-noise were chosen on seeds 100 to 102, which are not measured, and where cloning looked nearer to one half than it is.
+The policy sees eleven exact numbers and no picture (``bench.interactive.tabletop``). The number of demonstrations and
+the noise were chosen on seeds 100 to 102, which are not measured, and where cloning looked nearer to one half.
 """
 
 from __future__ import annotations
