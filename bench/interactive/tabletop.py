@@ -18,9 +18,11 @@ import numpy.typing as npt
 import yaml
 
 from models.contract import Contract, parse_contract
+from models.contract.yaml_tree import MAX_BYTES
 from models.interactive import InProcess, Measure, Rule
 from models.interactive.ports import Actor, Assignment, Notice
 from models.interactive.records import Drive
+from models.regular_file import read_regular_file
 from sim.grasping.config import GraspingConfig
 from sim.grasping.environment import STATE_KEY
 from sim.grasping.grasps import target_width_m
@@ -70,7 +72,7 @@ def exact_state(state: GraspingState) -> npt.NDArray[np.float32]:
 
 def _contract() -> Contract:
     """The arm's own, with the exact state in place of cameras and joints."""
-    robot = yaml.safe_load(ROBOT.read_text("utf-8"))
+    robot = yaml.safe_load(read_regular_file(ROBOT, MAX_BYTES))
     robot["robot_type"] = "understudy_arm_exact"
     robot["observations"] = {
         STATE_KEY: {
