@@ -158,7 +158,7 @@ def test_equal_worlds_are_equal_bit_for_bit() -> None:
 
 
 def test_resets_give_their_memory_back() -> None:
-    """Catches a world that grows with every episode, as with meshes that PyBullet never lets go of (180 KiB each)."""
+    """Catches a world that grows with every episode, as with meshes that PyBullet never lets go of."""
 
     def own_kib() -> int:
         status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())

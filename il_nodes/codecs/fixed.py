@@ -114,7 +114,7 @@ class FixedCodec(Codec):
     def encode_cdr(self, values: Array, source: Source, stamp_ns: int, message_class: Any) -> bytes:
         """The same as the bytes that go out: an empty message's, with the numbers put into their places.
 
-        Building and serialising the message took the gate a tenth of a millisecond of every tick, this takes 10 µs.
+        For the path of every command, where building a message and having it serialised would come on top.
         """
         indices = self._require_indices(values, source)
         cdr = bytearray(self._blank(message_class))

@@ -42,7 +42,7 @@ def _content(cdr: bytes, source: Source) -> Array | bytes:
 
 def _same(one: Array | bytes, other: Array | bytes) -> bool:
     if isinstance(one, np.ndarray):
-        # Some rows first: nearly every picture differs there, and the whole of a large one takes a tenth of a tick.
+        # Some rows first: nearly every picture differs there, and the whole of a large one takes long.
         return (
             isinstance(other, np.ndarray)
             and np.array_equal(one[::_SAMPLED_ROWS], other[::_SAMPLED_ROWS])

@@ -320,7 +320,7 @@ class UnderstudyNode(LifecycleNode):  # type: ignore[misc]  # rclpy ships no typ
 
     def clock_ns(self) -> int:
         """Nanoseconds on the robot's clock now: the system's, or ``/clock`` with ``use_sim_time``."""
-        return int(self.get_clock().handle.get_now().nanoseconds)  # a third of what get_clock().now() takes
+        return int(self.get_clock().handle.get_now().nanoseconds)  # without a Time around it
 
     def publisher_count(self, topic: str) -> int:
         """How many publishers a topic has, under the name to which this node's own ends on it are remapped."""

@@ -17,8 +17,8 @@ __all__ = ["build_scenery"]
 def build_scenery(client: int, meshes: Sequence[Mesh]) -> None:
     """Show all meshes, and make the ground solid.
 
-    The meshes go to PyBullet as files. Handed over as arrays, it never gives their memory back: 180 KiB for a track of
-    200 m, with every reset of the world.
+    The meshes go to PyBullet as files. Handed over as arrays, it never gives their memory back, and a world
+    grows with every reset.
 
     Raises:
         SimulationError: when the files cannot be written.
