@@ -56,7 +56,8 @@ def is_asked_for(args: Sequence[str]) -> bool:
 def leave_the_graph_alone() -> None:
     """The node is made only to be asked: nobody must hear of it, nor it of others. Must run before ``rclpy.init``."""
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "OFF"
-    os.environ.pop("ROS_STATIC_PEERS", None)
+    for name in ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER"):  # each would overrule that
+        os.environ.pop(name, None)
 
 
 def help_text(node: UnderstudyNode) -> str:

@@ -23,20 +23,31 @@ _SMALL = PROFILE.with_name("fastdds_small.xml")
 _SMALL_LOCALHOST = PROFILE.with_name("fastdds_small_localhost.xml")
 
 _FILE, _RANGE = "FASTRTPS_DEFAULT_PROFILES_FILE", "ROS_AUTOMATIC_DISCOVERY_RANGE"
+#: Older than the range; where it is 1, ROS 2 takes the range for ``LOCALHOST`` whatever it says.
+_LOCALHOST_ONLY = "ROS_LOCALHOST_ONLY"
+#: The middleware that reads these profiles; without a word it is ROS 2's own choice, Fast DDS.
+_FAST_DDS = ("", "rmw_fastrtps_cpp", "rmw_fastrtps_dynamic_cpp")
+#: Others to be found beside the range, perhaps on another machine: ROS 2 and Fast DDS themselves see to them.
+_OTHERS = ("ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER")
 
 
 def prepare_environment(*, images: bool = True) -> None:
     """Set both for this process, unless a person or a supervisor did; must run before ``rclpy.init``.
 
     Args:
-        images: whether it moves any; one that does not uses no shared memory. A profile that is not this project's is
-            left alone, and so is a range that is not ``LOCALHOST``.
+        images: whether it moves any; one that does not uses no shared memory. Left alone are a profile that is not this
+            project's, other middleware, which reads no profile and takes ``SYSTEM_DEFAULT`` for the whole network, and
+            a range of ``LOCALHOST`` with peers beyond it.
     """
-    os.environ.setdefault(_FILE, str(PROFILE))
-    os.environ.setdefault(_RANGE, "LOCALHOST")
-    if images or os.environ[_FILE] != str(PROFILE):
+    said = os.environ
+    said.setdefault(_FILE, str(PROFILE))
+    said.setdefault(_RANGE, "LOCALHOST")
+    if images or said[_FILE] != str(PROFILE) or said.get("RMW_IMPLEMENTATION", "") not in _FAST_DDS:
         return
-    local = os.environ[_RANGE] == "LOCALHOST"
-    os.environ[_FILE] = str(_SMALL_LOCALHOST if local else _SMALL)
-    if local:  # the profile says it itself
-        os.environ[_RANGE] = "SYSTEM_DEFAULT"
+    only = said.get(_LOCALHOST_ONLY) == "1"
+    if not only and said[_RANGE] != "LOCALHOST":
+        said[_FILE] = str(_SMALL)
+    elif only or not any(said.get(name) for name in _OTHERS):
+        # The profile says itself that discovery stays here.
+        said[_FILE], said[_RANGE] = str(_SMALL_LOCALHOST), "SYSTEM_DEFAULT"
+        said.pop(_LOCALHOST_ONLY, None)

@@ -119,7 +119,7 @@ def check_variables(patient: Patient) -> Sequence[Row]:
     rmw = environment.get("RMW_IMPLEMENTATION", "")
     rows = [_row("RMW_IMPLEMENTATION", OK, rmw or "not set; understudy uses rmw_fastrtps_cpp")]
     if rmw not in ("", "rmw_fastrtps_cpp"):
-        mend = "understudy's nodes use rmw_fastrtps_cpp: start the programs that shall hear them with it too"
+        mend = "simulated runs use rmw_fastrtps_cpp all the same; with --no-sim it is this one, as on your robot"
         rows = [_row("RMW_IMPLEMENTATION", WARNING, rmw, mend)]
     distribution = environment.get("ROS_DISTRO", "")
     if distribution not in ("", "jazzy"):
