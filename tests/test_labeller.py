@@ -122,6 +122,35 @@ def test_a_tick_on_its_way_when_the_robot_is_put_back_is_labelled() -> None:
     assert (labeller.counts["ticks"], labeller.grid.before_episode, labeller.waiting) == (3, 2, 0)
 
 
+def test_the_word_of_an_episode_that_is_heard_twice_changes_nothing() -> None:
+    """Catches labels for pictures that the dataset leaves out, and none for those that it takes."""
+    labeller = Labeller(CONTRACT, wait_s=0.15)
+    labeller.start_episode(stamp(-0.25), 0.0)
+    found = labeller.tick(stamp(0), 0.0) + labeller.command(command(0), 0.01)
+    found += labeller.start_episode(stamp(-0.25), 0.02, goes_on=True)
+    found += labeller.tick(stamp(0.4), 0.02) + labeller.tick(stamp(1), 0.05) + labeller.command(command(1), 0.06)
+    assert shown(found) == [(0, 0), (1, 1)]
+    assert (labeller.counts["ticks"], labeller.grid.decimated) == (2, 1)
+
+
+def test_a_late_picture_gets_no_answer_from_behind_a_recovery_or_the_end() -> None:
+    """Catches the command that follows where the robot was put, as the label of the picture that led there."""
+    labeller = Labeller(CONTRACT, reaction_s=4 * PERIOD_NS * 1e-9, wait_s=0.15)
+    found = labeller.start_episode(stamp(-0.5), 0.0) + labeller.tick(stamp(0), 0.0)
+    for number in range(6):
+        found += labeller.command(command(number), 0.1, stamp(number))
+    found += labeller.start_episode(stamp(5.5), 0.2, goes_on=True)
+    found += labeller.tick(stamp(5), 0.21) + labeller.tick(stamp(6), 0.22)
+    for number in range(6, 13):
+        found += labeller.command(command(number), 0.3, stamp(number))
+    labeller.end_episode(stamp(12.5))
+    found += labeller.tick(stamp(8), 0.31) + labeller.tick(stamp(12), 0.32)
+    for number in range(13, 20):
+        found += labeller.command(command(number), 0.4, stamp(number))
+    assert shown(found) == [(0, 4), (6, 10), (8, 12)]
+    assert (labeller.unlabelled[Unlabelled.EPISODE_OVER], labeller.waiting) == (2, 0)
+
+
 def test_a_tick_of_the_episode_before_is_none_of_the_next() -> None:
     """Catches labels that no recording wants, for what came late of an episode that is over."""
     labeller = Labeller(CONTRACT, wait_s=0.15)

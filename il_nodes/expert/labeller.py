@@ -88,6 +88,7 @@ class Labeller:
         self._max_age_ns = round(contract.gate.expert_max_age_s * 1e9)
         self._wait_s = None if wait_s is None else wait_s + reaction_s
         self._begin_ns = _BEGINNING_OF_TIME_NS
+        self._end_ns = _BEGINNING_OF_TIME_NS
         self._stamps: list[int] = []
         self._values: list[FloatArray] = []
         self._ahead: deque[Action] = deque()
@@ -117,7 +118,10 @@ class Labeller:
 
         What waits from before may still be answered: messages of different topics overtake each other. So do the
         ticks of an episode that goes on: those from before the recovery may come behind the word of it.
+        A word that is heard twice, as a latched topic may deliver it, changes nothing.
         """
+        if goes_on and stamp_ns == self._begin_ns:
+            return self.poll(now_s)
         if stamp_ns < self._begin_ns:
             self._set_back(stamp_ns)
         overtaking = [tick.stamp_ns for tick in self._waiting if tick.stamp_ns >= stamp_ns]
@@ -130,6 +134,7 @@ class Labeller:
 
     def end_episode(self, stamp_ns: int) -> None:
         """The episode is over: what a human would have answered after ``stamp_ns`` is no answer."""
+        self._end_ns = stamp_ns
         self._cut_off(stamp_ns)
 
     def abandon(self) -> None:
@@ -146,6 +151,9 @@ class Labeller:
         self._take_ahead()
         self.counts["ticks"] += 1
         self._waiting.append(_Waiting(stamp_ns, stamp_ns + self._reaction_ns, now_s))
+        for bound_ns in (self._begin_ns, self._end_ns):
+            if stamp_ns < bound_ns:  # it came behind the word of a recovery, or of the end
+                self._cut_off(bound_ns)
         return self.poll(now_s)
 
     def command(self, command: Action, now_s: float, clock_ns: int | None = None) -> list[Label]:
@@ -264,6 +272,7 @@ class Labeller:
         ]
         self._stamps, self._values = [stamp for stamp, _ in pairs], [values for _, values in pairs]
         self._last_ns = self._settled_ns = None
+        self._end_ns = _BEGINNING_OF_TIME_NS
         self._ahead.clear()
 
     def _note_labelled(self, stamp_ns: int) -> None:
