@@ -6,6 +6,8 @@ import math
 from typing import Any
 
 import pytest
+from policy_sensors import BUNDLE
+from policy_sensors import CONTRACT as BUNDLE_CONTRACT
 from ros_processes import REPOSITORY, RosEnvironment
 from wired_sensors import LifecycleWalker
 
@@ -13,12 +15,15 @@ pytestmark = pytest.mark.ros
 
 CONTRACT = str(REPOSITORY / "contracts" / "driving.yaml")
 NOISE = str(REPOSITORY / "contracts" / "noise" / "driving.yaml")
-#: Status to the key of its rate.
+#: Status to the key of its rate. The policy last: the noise node ends beside it.
 RATES = {
     "gate: gate": "rate_hz",
     "noise: noise": "rate_hz",
     "labeller: labels": "rate_hz",
     "teleop: input": "published_hz",
+    "observation: observation": "rate_hz",
+    "recorder: recording": "rate_hz",
+    "policy: policy": "rate_hz",
 }
 
 
@@ -27,11 +32,17 @@ def test_nobody_is_said_to_stall_before_a_window_is_over(ros_environment: RosEnv
     from diagnostic_msgs.msg import DiagnosticArray
 
     ros = ros_environment
+    own_contract = ros.directory / "contract.yaml"
+    own_contract.write_text(BUNDLE_CONTRACT.text)
+    given = {
+        "noise": {"file": NOISE},
+        "recorder": {"directory": str(ros.directory)},
+        "policy": {"contract": str(own_contract), "bundle": str(BUNDLE)},
+    }
     arrays: list[Any] = ros.collect("/diagnostics", DiagnosticArray)
     names = [status.partition(":")[0] for status in RATES]
     for name in names:
-        file = {"file": NOISE} if name == "noise" else {}
-        ros.spawn_node(name, {"contract": CONTRACT, "autostart": False, **file})
+        ros.spawn_node(name, {"contract": CONTRACT, "autostart": False, **given.get(name, {})})
 
     def heard(suffix: str) -> set[str]:
         every = (status.name for array in arrays for status in array.status)
@@ -39,11 +50,11 @@ def test_nobody_is_said_to_stall_before_a_window_is_over(ros_environment: RosEnv
 
     ros.wait_until(lambda: heard(": connections") >= set(names), 40.0, "all of them")
     walkers = {name: LifecycleWalker(ros, name) for name in names}
-    for walker in walkers.values():
-        assert walker.go("configure")
     for status, key in RATES.items():
+        walker = walkers[status.partition(":")[0]]
+        assert walker.go("configure")
         begun = len(arrays)
-        assert walkers[status.partition(":")[0]].go("activate")
+        assert walker.go("activate")
 
         def rates(status: str = status, key: str = key, begun: int = begun) -> list[float]:
             said = [one for array in arrays[begun:] for one in array.status if one.name == status]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from gated_robot import Robot, driven_by_policy
 
-from il_nodes.gate.decision import Reason
+from il_nodes.gate.decision import Driver, Reason
 from il_nodes.gate.status import GateReport, decision_status
 from models.errors import CodecError
 
@@ -156,6 +157,19 @@ def test_ages_of_the_last_decision_are_in_milliseconds() -> None:
     values = sums.status().values
     assert values["expert_age_ms"] == pytest.approx(50.0)
     assert values["proposal_age_ms"] == pytest.approx(50.0)
+
+
+def test_ages_of_commands_count_from_what_they_answer_until_they_left() -> None:
+    """Catches the age of somebody else's message, and halts, which answer nothing, among commands that do."""
+    robot = driven_by_policy()
+    sums = report(robot, Clock())
+    assert math.isnan(float(str(sums.status().values["command_age_p50_ms"])))
+    decided = replace(robot.decide(), proposal_age_s=0.04, expert_age_s=0.02)
+    for driver in (Driver.POLICY, Driver.EXPERT, Driver.HALT):
+        sums.sent(replace(decided, source=driver), 0.001)
+    values = sums.status().values
+    assert values["command_age_p50_ms"] == pytest.approx(31.0)
+    assert values["command_age_p99_ms"] == pytest.approx(40.8)
 
 
 def test_what_could_not_be_read_is_counted_and_named() -> None:

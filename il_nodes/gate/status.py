@@ -72,6 +72,7 @@ class GateReport:
         self._dry_run = dry_run
         self._clock = clock
         self._latencies = Latencies()
+        self._ages = Latencies()
         self._last: Decision | None = None
         self._rate = Rate(clock())
         self._problems: Counter[str] = Counter()
@@ -92,6 +93,9 @@ class GateReport:
         self._last = decision
         self._rate.add()
         self._latencies.add(latency_s)
+        answered = {Driver.POLICY: decision.proposal_age_s, Driver.EXPERT: decision.expert_age_s}
+        if decision.source in answered:  # a halt answers nothing
+            self._ages.add(answered[decision.source] + latency_s)
 
     def unreadable(self, error: CodecError) -> None:
         """A message could not be read."""
@@ -104,6 +108,8 @@ class GateReport:
             "rate_hz": self._rate.report_hz(self._clock()),
             "decision_p50_ms": self._latencies.percentile_ms(50),
             "decision_p99_ms": self._latencies.percentile_ms(99),
+            "command_age_p50_ms": self._ages.percentile_ms(50),
+            "command_age_p99_ms": self._ages.percentile_ms(99),
             "deadline_misses": self.deadlines,
             "overruns": self.overruns,
             "proposers": self.proposers,

@@ -15,6 +15,7 @@ from typing import Any
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 
+from il_nodes.gate.pacing import Rate
 from il_nodes.observation.intake import ObservationIntake, declare_intake
 from il_nodes.observation.observed_tick import ObservedTick
 from il_nodes.observation.stacked_messages import stacked_image, stacked_topics, stacked_vector
@@ -56,6 +57,7 @@ class ObservationNode(UnderstudyNode):
         #: Why the last tick was not published; None before the first.
         self._unpublished: str | None = None
         self._ticked_s = time.monotonic()
+        self._rate = Rate(self._ticked_s)
         self._resets = self.advertise("~/reset", Header, RELIABLE)
         self._stacked = {
             stream.key: self.advertise(topics[stream.key], Image if stream.is_image else JointState, RELIABLE)
@@ -63,6 +65,10 @@ class ObservationNode(UnderstudyNode):
         }
         self._intake = ObservationIntake(self, self._contract, self._settings, on_tick=self._on_tick)
         self.diagnostics.add("observation", self._status)
+
+    def activate(self) -> None:
+        """Publish from now on; memory is warm."""
+        self._rate.restart(time.monotonic())
 
     def introduction(self) -> str:
         """The robot, and what is stacked how often."""
@@ -85,6 +91,7 @@ class ObservationNode(UnderstudyNode):
 
     def _publish(self, observation: Observation) -> None:
         self._counts["published"] += 1
+        self._rate.add()
         for stream in self._contract.observations:
             publisher = self._stacked[stream.key]
             if not publisher.get_subscription_count():
@@ -98,7 +105,8 @@ class ObservationNode(UnderstudyNode):
         return stacked_vector(stack, stream.names, observation.stamp_ns, JointState)
 
     def _status(self) -> Status:
-        values = {**self._counts, **self._intake.values(self.clock_ns())}
+        rate_hz = self._rate.report_hz(time.monotonic())
+        values = {"rate_hz": rate_hz, **self._counts, **self._intake.values(self.clock_ns())}
         frozen = self._intake.frozen()
         if frozen:
             return Status("error", f"frozen: {', '.join(frozen)}", values)

@@ -22,7 +22,7 @@ import numpy as np
 from trajectory_msgs.msg import JointTrajectory
 
 from il_nodes.codecs import encode_proposal
-from il_nodes.gate.pacing import Latencies
+from il_nodes.gate.pacing import Latencies, Rate
 from il_nodes.observation.intake import ObservationIntake, declare_intake
 from il_nodes.observation.observed_tick import ObservedTick
 from il_nodes.policy.bundle_loader import BundleLoader
@@ -103,6 +103,7 @@ class PolicyNode(UnderstudyNode):
         #: Why the last answer was none; empty behind a proposal, None before the first answer.
         self._unanswered: str | None = None
         self._inference, self._age = Latencies(), Latencies()
+        self._rate = Rate(time.monotonic())
         self._proposals = self.advertise(self._contract.gate.proposal_topic, JointTrajectory, RELIABLE)
         self._intake = ObservationIntake(
             self,
@@ -122,6 +123,7 @@ class PolicyNode(UnderstudyNode):
     def activate(self) -> None:
         """Propose from now on. The stack is warm; a recurrent state, which saw nothing, warms up first."""
         self._policy.restart()
+        self._rate.restart(time.monotonic())
         self._unanswered = None
         self._on_restart()
 
@@ -227,6 +229,7 @@ class PolicyNode(UnderstudyNode):
 
     def _propose(self, proposal: Proposal, observation: Observation) -> None:
         self._send(proposal)
+        self._rate.add()
         self._answers.proposed(proposal.stamp_ns, len(proposal.actions), time.monotonic())
         age_s = (self.clock_ns() - proposal.stamp_ns) * 1e-9
         self._age.add(age_s)
@@ -257,6 +260,7 @@ class PolicyNode(UnderstudyNode):
             state |= {"dropped_ticks": runtime.dropped_ticks, "is_warm": runtime.is_warm}
         values: dict[str, object] = {
             "provider": runtime.provider,
+            "rate_hz": self._rate.report_hz(time.monotonic()),
             "inference_p50_ms": self._inference.percentile_ms(50),
             "inference_p99_ms": self._inference.percentile_ms(99),
             "proposal_age_p50_ms": self._age.percentile_ms(50),

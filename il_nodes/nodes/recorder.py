@@ -23,6 +23,7 @@ from std_srvs.srv import Trigger
 
 from il_nodes.codecs import CdrCursor, header_stamp_ns, import_message_class
 from il_nodes.expert.sole_expert import SoleExpert
+from il_nodes.gate.pacing import Rate
 from il_nodes.recorder.disk_answers import DiskAnswers
 from il_nodes.recorder.episode_window import EpisodeNames, EpisodeWindow
 from il_nodes.recorder.message_accounts import MessageAccounts
@@ -97,6 +98,7 @@ class RecorderNode(UnderstudyNode):
         self._ended: tuple[str, float] | None = None
         self._order: LockStepOrder | None = None
         self._error, self._finished, self._discarded = "", 0, 0
+        self._rate = Rate(time.monotonic())
         self._answers = DiskAnswers(lambda: Future(executor=self.executor))
         self._wake = self.create_guard_condition(self._on_events)
         self._acknowledge = self.advertise("/recorder/ack", Header, RELIABLE)
@@ -119,6 +121,7 @@ class RecorderNode(UnderstudyNode):
 
     def activate(self) -> None:
         """Record; an episode that is running already from here on."""
+        self._rate.restart(time.monotonic())
         episode_id, stamp_ns, cdr = self._announced
         if self._settings.auto and episode_id:
             self._follow(episode_id, stamp_ns, cdr)
@@ -295,6 +298,7 @@ class RecorderNode(UnderstudyNode):
     def _write(self, messages: Sequence[Stamped]) -> None:
         for message in messages:
             self._thread.write(message, wait=self._settings.lock_step)
+            self._rate.add()
 
     # -- from the recording thread --------------------------------------------------------------------------------
 
@@ -385,6 +389,7 @@ class RecorderNode(UnderstudyNode):
         values: dict[str, object] = {
             "episode": window.name if window and not window.failed else "",
             "mark": window.mark if window else "",
+            "rate_hz": self._rate.report_hz(time.monotonic()),
             "finished": self._finished,
             "discarded": self._discarded,
             "waiting": self._thread.waiting,
