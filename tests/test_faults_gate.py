@@ -7,7 +7,7 @@ decisions. ``python -m bench.faults`` injects the same faults a thousand times e
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -101,8 +101,8 @@ def test_a_gate_that_ends_halts_first(running: Running, fault: GateFault) -> Non
 # -- the checks themselves --------------------------------------------------------------------------------------------
 
 
-def published(*speeds: float, period_ns: int = 20_000_000) -> list[Published]:
-    return [Published(n * period_ns, n * period_ns, (speed, 0.0)) for n, speed in enumerate(speeds)]
+def published(*speeds: float, period_ns: int = 20_000_000, gate: int = 1) -> list[Published]:
+    return [Published(n * period_ns, n * period_ns, (speed, 0.0), gate, n + 1) for n, speed in enumerate(speeds)]
 
 
 def test_the_command_check_finds_each_kind_of_bad_command() -> None:
@@ -113,6 +113,20 @@ def test_the_command_check_finds_each_kind_of_bad_command() -> None:
     assert check_commands(published(1.0, 4.0), CONTRACT).too_fast == 1  # 3 m/s at once; two periods allow 1.6
     burst = published(*np.arange(0.0, 8.0, 0.4), period_ns=1_000_000)  # each step allowed, but 20 of them in 20 ms
     assert check_commands(burst, CONTRACT).too_fast > 0
+
+
+def test_only_steps_between_commands_that_were_heard_are_judged() -> None:
+    """Would catch a bench that blames a new gate for what it said before the rig heard it, or that forgives a step."""
+    old, new = published(0.4, 0.0), published(0.4, 0.8, 1.2, 1.6, 2.0, 2.4, gate=2)
+    later = [replace(command, published_ns=command.published_ns + 10**9) for command in new]
+    whole = check_commands([*old, *later], CONTRACT)
+    assert (whole.too_fast, whole.unheard) == (0, 0)
+    cut = check_commands([*old, *later[4:]], CONTRACT)
+    assert (cut.too_fast, cut.unheard) == (0, 4)
+    lost = check_commands([*new[:2], new[5]], CONTRACT)
+    assert (lost.too_fast, lost.unheard) == (0, 3)
+    leap = check_commands([*old, *(replace(command, values=(6.0, 0.0)) for command in later)], CONTRACT)
+    assert (leap.too_fast, leap.unheard) == (1, 0)
 
 
 def decided(source: str, stamp_ns: int = 0, word: str = "", age_ms: float = 1.0) -> Decided:
@@ -173,10 +187,10 @@ def test_the_table_goes_between_the_marks_of_its_page(tmp_path: Path) -> None:
     row = Row(4, "NaN", POLICY, 1000, "E", "expert", ("proposal_not_finite",), True, (0, 1), (0.8, 1.2))
     page = tmp_path / "faults.md"
     page.write_text(f"# Faults\n\n{BEGIN}\nold\n{END}\n\nafter\n")
-    write_table(page, [row])
+    write_table(page, [row.summary()])
     text = page.read_text()
     assert text.startswith("# Faults\n")
     assert text.endswith(f"{END}\n\nafter\n")
     assert "old" not in text
     assert "| 4 | NaN | policy | 1,000 | E | expert: `proposal_not_finite` | 1 | 1.00 / 1.20 | passed |" in text
-    assert markdown([row]) in text
+    assert markdown([row.summary()]) in text

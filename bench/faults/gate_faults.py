@@ -291,6 +291,7 @@ def large_difference(rig: GateRig, mode: str, random: np.random.Generator) -> In
         rig.settle(mode)
         first = len(rig.log)
         injected = inject_messages(rig, not_finite, random)
+        injected.after = first
         rig.tick()
     finally:
         rig.expert = lambda command: command

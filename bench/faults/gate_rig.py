@@ -32,6 +32,8 @@ PUBLISHING_S = 0.001
 ANSWER_S = 2.0
 #: Commands over which the rate limit is looked at as a whole, too.
 RUN = 10
+#: What the diagnostics call the recorder of :meth:`GateRig.record`.
+RECORDING_STATUS = "recorder: recording"
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,15 @@ class Published:
         stamp_ns: of its header.
         published_ns: when the gate published it, on the system clock.
         values: speed and yaw rate.
+        gate: number of the gate process that sent it.
+        number: of this command since that gate began, from 1.
     """
 
     stamp_ns: int
     published_ns: int
     values: tuple[float, float]
+    gate: int
+    number: int
 
 
 @dataclass
@@ -75,6 +81,7 @@ class GateRig(FaultRig):
         paused: simulated time stands still.
         stalls: how often the gate was stopped for longer than its deadline.
         gate_since_s: when the gate's first decision came, monotonic.
+        gates: how many gates were started.
     """
 
     log: list[Decided] = field(default_factory=list)
@@ -85,6 +92,7 @@ class GateRig(FaultRig):
     paused: bool = False
     stalls: int = 0
     gate_since_s: float = math.inf
+    gates: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,7 +108,8 @@ class GateRig(FaultRig):
 
     def _on_command(self, message: Any, info: Any) -> None:  # type: ignore[override]
         values = (message.twist.linear.x, message.twist.angular.z)
-        self.published.append(Published(stamp_to_ns(message.header.stamp), info["source_timestamp"], values))
+        stamp_ns, number = stamp_to_ns(message.header.stamp), info["publication_sequence_number"]
+        self.published.append(Published(stamp_ns, info["source_timestamp"], values, self.gates, number))
 
     def now_ns(self) -> int:
         """The robot's clock."""
@@ -128,7 +137,10 @@ class GateRig(FaultRig):
     # -- what was seen --------------------------------------------------------------------------------------------
 
     def settle(self, mode: str, timeout_s: float = 20.0) -> None:
-        """Tick until whoever should drive does, and nothing is under way any more.
+        """Tick until whoever should drive does, and nothing is under way any more; at least once, plainly.
+
+        Without a plain tick the last proposal of one fault would be the one before the first of the next, and a step
+        from the one to the other none.
 
         Raises:
             RuntimeError: it did not come to that.
@@ -144,7 +156,13 @@ class GateRig(FaultRig):
                 return False
             return last.source == wanted and last.stamp_ns == stamp_ns == self.published[-1].stamp_ns
 
+        self.tick()
         self.tick_until(settled, timeout_s, f"{wanted} to drive")
+
+    def start_gate(self, **parameters: object) -> None:
+        """Another one, which counts its commands from 1."""
+        self.gates += 1
+        super().start_gate(**parameters)
 
     def bring_gate(self, mode: str, **parameters: object) -> None:
         """Start the real gate, without its look around, and wait until whoever should drive does."""
@@ -152,22 +170,32 @@ class GateRig(FaultRig):
         self.bring_gate_again(mode)
 
     def bring_gate_again(self, mode: str) -> None:
-        """A new process with the parameters of the last one."""
+        """A new process with the parameters of the last one; a recorder that runs hears it, too."""
+        recorded = self._recorded_decisions() if "recorder" in self.group.running else None
         self.gate_since_s = math.inf
         self.start_gate(**self.gate_parameters)
         self.wait_for_topics()
         self.settle(mode)
+        if recorded is not None:
+            self.tick_until(lambda: self._recorded_decisions() > recorded, 15.0, "the recorder to hear the new gate")
+            self.settle(mode)
+
+    def _recorded_decisions(self) -> int:
+        """How many decisions of the gate are in the recording, by the recorder's next report."""
+        self.diagnostics.pop(RECORDING_STATUS, None)
+        self.tick_until(lambda: RECORDING_STATUS in self.diagnostics, 10.0, "the recorder's report")
+        return int(self.diagnostics[RECORDING_STATUS][2].get("received /gate/decision", "0"))
 
     def record(self, **parameters: object) -> None:
         """Start the real recorder and an episode; returns when it says that it hears the gate, which runs."""
-        self.diagnostics.pop("recorder: recording", None)
+        self.diagnostics.pop(RECORDING_STATUS, None)
         self.start_recorder(**parameters)
         self.tick_until(lambda: self.node.count_subscribers("/gate/decision") > 1, 10.0, "a recorder of decisions")
         episode_id = f"faults-{len(self.sent)}"
         self.start_episode(episode_id)
 
         def hears() -> bool:
-            _, _, values = self.diagnostics.get("recorder: recording", (0, "", {}))
+            _, _, values = self.diagnostics.get(RECORDING_STATUS, (0, "", {}))
             return values.get("episode") == episode_id and int(values.get("received /gate/decision", "0")) > 1
 
         self.tick_until(hears, 15.0, "the recorder to hear the gate")
@@ -202,6 +230,7 @@ class CommandCheck:
         not_finite: with a NaN or an infinity.
         out_of_limits: beyond the contract's range.
         too_fast: steps beyond what the rate permits, at most two periods' worth at once.
+        unheard: commands of a new gate from before it and the rig had found each other; steps over them are not judged.
         excess_ms: by how much the fastest step was ahead of its rate limit, in time.
         per_tick: number of commands within one period of the robot to number of such periods.
     """
@@ -210,6 +239,7 @@ class CommandCheck:
     not_finite: int
     out_of_limits: int
     too_fast: int
+    unheard: int
     excess_ms: float
     per_tick: dict[int, int]
 
@@ -234,8 +264,13 @@ def check_commands(
     times_s = np.array([command.published_ns for command in published], np.float64) * 1e-9
     finite = np.isfinite(values).all(axis=1)
     outside = (values < contract.action_minimum - tolerance) | (values > contract.action_maximum + tolerance)
+    gates, numbers = np.array([(command.gate, command.number) for command in published], np.int64).reshape(-1, 2).T
+    missing = numbers[1:] - np.where(gates[1:] == gates[:-1], numbers[:-1], 0) - 1
+    follows = missing == 0
     needed_s, excess_s = _ahead(values, times_s, 1, contract, tolerance)
     _, run_excess_s = _ahead(values, times_s, RUN, contract, tolerance)
+    unbroken = np.array([follows[at : at + RUN].all() for at in range(len(run_excess_s))], np.bool_)
+    needed_s, excess_s, run_excess_s = needed_s[follows], excess_s[follows], run_excess_s[unbroken]
     # A gate that was held up between its decision and the publication seems faster than it was, by what it may catch up
     # at one go: two periods' worth. More than that, at once or over a run of commands, is wrong.
     most_s = 2 * contract.period_s + PUBLISHING_S
@@ -252,6 +287,7 @@ def check_commands(
         not_finite=int((~finite).sum()),
         out_of_limits=int(outside.any(axis=1).sum()),
         too_fast=too_fast,
+        unheard=int(missing.sum()),
         excess_ms=float(excess_s.max(initial=0.0) * 1e3),
         per_tick=dict(sorted(per_tick.items())),
     )

@@ -91,6 +91,7 @@ def kill_recorder(rig: Scene, injections: int, seed: int = 0, *, last: dict[str,
         if more is not None:
             rig.start_again("recorder", rig.recorder_parameters() | more)
             rig.tick_until(lambda: rig.status(rig.recorder_status), 30.0, "a new recorder")
+            rig.tick_until_recorded(f"kill-{number}-after")
     return tally.to_row()
 
 

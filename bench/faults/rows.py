@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
-__all__ = ["COLUMNS", "EXPERT", "MODES", "POLICY", "RECORDING", "Row", "cells", "in_order", "markdown", "spread"]
+__all__ = [
+    "COLUMNS",
+    "EXPERT",
+    "MODES",
+    "PASSED",
+    "POLICY",
+    "RECORDING",
+    "Row",
+    "cells",
+    "in_order",
+    "markdown",
+    "spread",
+]
 
 #: The expert drives; the policy drives; the policy drives and the recorder records.
 EXPERT, POLICY, RECORDING = MODES = ("expert", "policy", "recording")
+#: The verdict of a row that ended as it should.
+PASSED = "passed"
 #: Of the table that people read.
 COLUMNS = (
     "#",
@@ -58,13 +73,13 @@ class Row:
     problems: tuple[str, ...] = ()
     disturbed: int = 0
 
-    def summary(self) -> dict[str, object]:
+    def summary(self) -> dict[str, Any]:
         """As it goes into the results: the distributions as their percentiles."""
         found = asdict(self)
         del found["passed"]
         found["handover_ticks"] = spread(self.handover_ticks, (99.0,))
         found["handover_ms"] = spread(self.handover_ms, (50.0, 99.0))
-        found["verdict"] = "passed" if self.passed else "FAILED"
+        found["verdict"] = PASSED if self.passed else "FAILED"
         return found
 
 
@@ -76,23 +91,25 @@ def spread(values: Sequence[float], percents: Sequence[float]) -> dict[str, floa
     return {**found, "max": round(float(max(values)), 3)}
 
 
-def markdown(rows: Iterable[Row]) -> str:
+def markdown(rows: Iterable[Mapping[str, Any]]) -> str:
     """The rows as a Markdown table, by number, fault and mode."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(cells(row)) + " |" for row in in_order(rows)]
     return "\n".join(lines) + "\n"
 
 
-def in_order(rows: Iterable[Row]) -> list[Row]:
+def in_order(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """By number, fault and mode."""
-    return sorted(rows, key=lambda row: (row.row, row.fault, MODES.index(row.mode)))
+    return sorted(rows, key=lambda row: (row["row"], row["fault"], MODES.index(row["mode"])))
 
 
-def cells(row: Row) -> list[str]:
-    """One row as the words of its columns."""
-    ticks = f"{max(row.handover_ticks)}" if row.handover_ticks else ""
-    times = spread(row.handover_ms, (50.0, 99.0))
+def cells(row: Mapping[str, Any]) -> list[str]:
+    """One row, as :meth:`Row.summary` tells it, as the words of its columns."""
+    ticks = f"{row['handover_ticks']['max']:.0f}" if row["handover_ticks"] else ""
+    times = row["handover_ms"]
     took = f"{times['p50']:.2f} / {times['p99']:.2f}" if times else ""
-    verdict = "passed" if row.passed else "**FAILED**: " + "; ".join(row.problems)
-    observed = row.observed if not row.reasons else f"{row.observed}: {', '.join(f'`{word}`' for word in row.reasons)}"
-    return [str(row.row), row.fault, row.mode, f"{row.injections:,}", row.expected, observed, ticks, took, verdict]
+    verdict = "passed" if row["verdict"] == PASSED else "**FAILED**: " + "; ".join(row["problems"])
+    reasons = ", ".join(f"`{word}`" for word in row["reasons"])
+    observed = f"{row['observed']}: {reasons}" if reasons else row["observed"]
+    words = (row["fault"], row["mode"], f"{row['injections']:,}", row["expected"], observed, ticks, took, verdict)
+    return [str(row["row"]), *words]

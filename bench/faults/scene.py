@@ -220,6 +220,19 @@ class Scene(GateRig):
         folder = self.recordings / f"{episode_id}.partial"
         self.tick_until(folder.exists, 20.0, f"{episode_id} to be recorded")
 
+    def tick_until_recorded(self, episode_id: str) -> None:
+        """Record an episode until a recorder that has just begun to run hears all that the robot sends."""
+        self.begin_recording(episode_id)
+        topics = [topic for topic in self.stamps if topic != EXTRA_TOPIC]
+
+        def hears() -> bool:
+            status = self.status(self.recorder_status)
+            heard = [int(status.get(f"received {topic}", "0")) for topic in topics]
+            return status.get("episode") == episode_id and min(heard) > 0
+
+        self.tick_until(hears, 20.0, "a recorder that hears the robot")
+        self.end_recording(episode_id)
+
     def end_recording(self, episode_id: str) -> BagReader:
         """End the episode; its bag once that is closed."""
         self.tick()
