@@ -168,7 +168,7 @@ class Bench:
         arguments: Sequence[str] | None = None,
     ) -> None:
         parser = argparse.ArgumentParser(prog=f"python -m bench.{name}", description=description)
-        parser.add_argument("--quick", action="store_true", help="under 60 s on two cores, goals scaled to it")
+        parser.add_argument("--quick", action="store_true", help="less of everything, and goals scaled to it")
         parser.add_argument("--seeds", type=_count, default=5, help="how many seeds, from 0 (default: 5)")
         if configure is not None:
             configure(parser)
