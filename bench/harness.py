@@ -139,6 +139,13 @@ def _beside_others(document: dict[str, Any], earlier: dict[str, Any]) -> dict[st
     return {**document, "goals": goals, "missed": missed, "results": dict(sorted(results.items()))}
 
 
+def _count(text: str) -> int:
+    """A number of seeds; argparse makes a message of the error."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seeds: at least 1")
+    return int(text)
+
+
 def _run_of(document: dict[str, Any]) -> dict[str, Any]:
     return {key: document[key] for key in ("commit", "seeds", "elapsed_s", "machine", "versions")}
 
@@ -161,8 +168,8 @@ class Bench:
         arguments: Sequence[str] | None = None,
     ) -> None:
         parser = argparse.ArgumentParser(prog=f"python -m bench.{name}", description=description)
-        parser.add_argument("--quick", action="store_true", help="under 60 s on two cores, goals scaled to it")
-        parser.add_argument("--seeds", type=int, default=5, help="how many seeds, from 0 (default: 5)")
+        parser.add_argument("--quick", action="store_true", help="less of everything, and goals scaled to it")
+        parser.add_argument("--seeds", type=_count, default=5, help="how many seeds, from 0 (default: 5)")
         if configure is not None:
             configure(parser)
         self.options = parser.parse_args(arguments)

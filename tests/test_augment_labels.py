@@ -207,6 +207,10 @@ def test_trail_cameras_say_only_which_side() -> None:
         (lambda: Vehicle(0.0, 0.6, 3.5, 2.4), "wheelbase_m"),
         (lambda: Vehicle(1.2, 0.6, 3.5, math.nan), "largest_yaw_rate"),
         (lambda: replace(VEHICLE, steering="wheel"), "unknown steering"),  # type: ignore[arg-type]
+        (lambda: replace(VEHICLE, largest_steering_rad=2.0), "quarter turn"),
+        (lambda: replace(VEHICLE, speed_dimension=1), "two different numbers"),
+        (lambda: replace(VEHICLE, steering_dimension=-1), "counted from 0"),
+        (lambda: TrailCameras(FRONT, LEFT, RIGHT, 1.0, steering_dimension=-1), "counts from 0"),
         (lambda: Poses(-0.1), "furthest_left_m"),
         (lambda: Poses(0.5, 2.0), "furthest_turn_rad"),
         (lambda: Poses(count=0), "count"),
@@ -220,3 +224,15 @@ def test_trail_cameras_say_only_which_side() -> None:
 def test_contradictions_are_rejected_at_construction(make: object, message: str) -> None:
     with pytest.raises(TrainingError, match=message):
         make()  # type: ignore[operator]
+
+
+def test_a_small_vehicle_comes_back_within_the_time() -> None:
+    """Catches a shortest distance that is the simulated car's: a robot of a third of its size needs a third of it."""
+    small = replace(VEHICLE, wheelbase_m=0.4)
+    recorded = examples(60, frames=1, chunk=1, speed=1.0, yaw_rate=0.0)
+    label = _through(LEFT_KEY, recorded, SideCameras(FRONT, (LEFT, RIGHT), small))[0, 0]
+    # 0.6 m, back within 2 s at 1 m/s: a plan of 1 m, at a curvature of -3.6 / m, which its steering cuts.
+    assert label[1] / label[0] == pytest.approx(-small.largest_curvature_per_m, rel=1e-5)
+    car = _through(LEFT_KEY, recorded, SideCameras(FRONT, (LEFT, RIGHT), VEHICLE))[0, 0]
+    # 5 m at least: a plan of 2.5 m.
+    assert car[1] / car[0] == pytest.approx(max(-6.0 * 0.6 / 2.5**2, -VEHICLE.largest_curvature_per_m), rel=1e-5)

@@ -15,6 +15,7 @@ from learning_samples import FAST, column_dataset
 
 import models.augment
 from models.augment import Augmentation, Chain, Examples, Photometric, augmented_examples, recorded_examples
+from models.augment.sized_cache import SizedCache
 from models.contract import parse_contract
 from models.episodes import Episode, EpisodeDataset, write_dataset
 from models.errors import DatasetError, TrainingError
@@ -118,6 +119,44 @@ def test_a_camera_that_was_not_recorded_is_named() -> None:
         AUGMENTATIONS["side cameras"](front_only, np.random.default_rng(0))
     with pytest.raises(TrainingError, match="do not fit together"):
         Examples(recorded.observations, recorded.actions[:-1], PERIOD_S)
+
+
+def _of_size(recorded: Examples, height: int, width: int) -> Examples:
+    pictures = np.zeros((len(recorded), 3, height, width, 3), np.uint8)
+    changed = {key: pictures if rows.ndim == 5 else rows for key, rows in recorded.observations.items()}
+    return Examples(changed, recorded.actions, PERIOD_S)
+
+
+@pytest.mark.parametrize("name", [name for name in AUGMENTATIONS if name != "photometric"])
+def test_pictures_of_another_size_than_the_camera_s_are_refused(name: str) -> None:
+    """Catches pictures warped by the geometry of another camera, and a traceback of the network behind them."""
+    with pytest.raises(TrainingError, match="does not hold the pictures of the camera") as raised:
+        AUGMENTATIONS[name](_of_size(examples(), 48, 96), np.random.default_rng(0))
+    assert "64 x 96" in raised.value.expected
+
+
+@pytest.mark.parametrize("name", ["shift and rotate", "side cameras", "trail cameras"])
+def test_an_action_without_steering_is_refused(name: str) -> None:
+    recorded = examples()
+    short = Examples(recorded.observations, recorded.actions[..., :1], PERIOD_S)
+    with pytest.raises(TrainingError, match="does not have as many numbers"):
+        AUGMENTATIONS[name](short, np.random.default_rng(0))
+
+
+def test_what_is_kept_stays_within_its_memory() -> None:
+    """Catches maps of large pictures that fill the memory, and one that is made anew although it was just used."""
+    made: list[int] = []
+
+    def make(key: int) -> bytes:
+        made.append(key)
+        return bytes(10)
+
+    kept = SizedCache(make, len, most_bytes=35)
+    assert [len(kept(key)) for key in (1, 2, 1, 3, 4)] == [10] * 5
+    assert (made, kept.bytes) == ([1, 2, 3, 4], 30)
+    kept(1)
+    kept(2)
+    assert made == [1, 2, 3, 4, 2]
 
 
 def test_a_chain_reads_what_its_parts_read() -> None:

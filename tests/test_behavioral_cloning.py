@@ -216,6 +216,16 @@ def test_one_episode_is_too_few(tmp_path: Path) -> None:
         BehavioralCloning(FAST).fit(column_dataset(tmp_path / "one", episodes=1))
 
 
+def test_a_chunk_longer_than_any_recording_is_refused(tmp_path: Path) -> None:
+    """Catches steps that nothing ever taught, and that a robot would take as they were drawn before training."""
+    short = column_dataset(tmp_path / "short", episodes=3, ticks=5)
+    with pytest.raises(TrainingError, match="no recording is as long as a chunk") as raised:
+        BehavioralCloning(dataclasses.replace(FAST, policy=dataclasses.replace(FAST.policy, chunk=6))).fit(short)
+    assert "5 ticks" in str(raised.value)
+    fits = dataclasses.replace(FAST, epochs=1, policy=dataclasses.replace(FAST.policy, chunk=5))
+    assert BehavioralCloning(fits).fit(short).policy.specification.config.chunk == 5
+
+
 def test_robot_without_limits_is_refused_before_training(tmp_path: Path) -> None:
     """Catches an hour of training that ends in an export which must fail."""
     without = CONTRACT.split("limits:")[0] + "memory: {frames: 2}\n"
@@ -237,6 +247,11 @@ def test_recurrent_memory_is_refused(tmp_path: Path) -> None:
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"held_out": 1.0}, "held_out"),
         ({"light": -0.1}, "light"),
+        ({"light": float("nan")}, "light"),
+        ({"weight_decay": float("inf")}, "weight_decay"),
+        ({"seed": -1}, "seed"),
+        ({"threads": 5000}, "threads"),
+        ({"seed": 2**64}, "seed"),
     ],
 )
 def test_bad_options_are_rejected_at_construction(options: dict[str, Any], message: str) -> None:
@@ -247,5 +262,9 @@ def test_bad_options_are_rejected_at_construction(options: dict[str, Any], messa
 def test_bad_safety_options_are_rejected_at_construction() -> None:
     with pytest.raises(TrainingError, match="no share"):
         SafetyConfig(unsafe_share=0.0)
+    with pytest.raises(TrainingError, match="a pass over its frames"):
+        SafetyConfig(epochs=0)
+    with pytest.raises(TrainingError, match="seed"):
+        SafetyConfig(seed=-1)
     with pytest.raises(TrainingError, match="more frames would be flagged"):
         SafetyConfig(unsafe_share=0.1, deployed_share=0.2)

@@ -31,3 +31,13 @@ def test_what_was_not_kept_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(SystemExit) as ended:
         main.main()
     assert "modes cannot be drawn again" in str(ended.value.code)
+
+
+def test_help_says_what_each_experiment_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench.policies", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    for name, experiment in main.EXPERIMENTS.items():
+        assert f"{name:<10} {experiment.claim}" in text

@@ -62,3 +62,12 @@ def test_what_is_kept_can_be_read_again(results: Path) -> None:
     _run("one", 2.0)
     assert Bench("parts", "", arguments=[]).kept()["one"]["value"] == 2.0
     assert Bench("parts", "", arguments=["--quick"]).kept() == {}
+
+
+@pytest.mark.parametrize("seeds", ["0", "-1", "few"])
+def test_no_seeds_are_refused_before_anything_runs(seeds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Catches the interval of nothing, after the experiments have run."""
+    with pytest.raises(SystemExit) as ended:
+        Bench("parts", "", arguments=["--seeds", seeds])
+    assert ended.value.code == 2
+    assert "at least 1" in capsys.readouterr().err

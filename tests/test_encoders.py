@@ -112,7 +112,7 @@ def test_equal_seeds_give_equal_encoders(name: str) -> None:
     assert not torch.equal(found[0], found[2])
 
 
-@pytest.mark.parametrize("name", ["keypoints", "resnet", "deep vector"])
+@pytest.mark.parametrize("name", CASES)
 def test_exported_and_run(name: str, tmp_path: Path) -> None:
     """Catches an operator that the export changes, and a checkpoint that does not rebuild the encoder."""
     checkpoint = small_checkpoint(**CASES[name][0])

@@ -19,9 +19,10 @@ from models.policies.heads import (
     JointHead,
     NBestHead,
     NBestOptions,
+    clusters,
 )
 from models.policies.heads.bins import UniformBins
-from models.policies.heads.clusters import k_means
+from models.policies.heads.clusters import k_means, squared_distances
 
 WIDTH, CHUNK, DIMS = 4, 2, 2
 
@@ -161,3 +162,20 @@ def test_autoregressive_likelihoods_add_up_to_one() -> None:
     found, expected = torch.bincount(place, minlength=bins**4), (-surprise.detach()).exp() * 20_000
     # Of 80 degrees of freedom chance exceeds 134 once in 10,000 times.
     assert float(((found - expected).square() / expected).sum()) < 134.0
+
+
+def test_many_rows_and_clusters_take_little_memory_and_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches gigabytes of differences for long chunks: rows are compared some at a time, and nothing else changes."""
+    rows = torch.randn(500, 6, generator=torch.Generator().manual_seed(0))
+    whole = k_means(rows, 9, seed=1)
+    largest = 0
+
+    def watched(part: Tensor, centres: Tensor, weights: Tensor | None = None) -> Tensor:
+        nonlocal largest
+        largest = max(largest, len(part) * centres.numel())
+        return squared_distances(part, centres, weights)
+
+    monkeypatch.setattr(clusters, "MOST_NUMBERS", 1000)
+    monkeypatch.setattr(clusters, "squared_distances", watched)
+    assert torch.equal(k_means(rows, 9, seed=1), whole)
+    assert 0 < largest <= 1000

@@ -140,6 +140,7 @@ def test_light_varies_by_sample_and_not_by_frame() -> None:
         ({"memory": "lstn"}, "did you mean 'lstm'"),
         ({"encoder": "resnt"}, "did you mean 'resnet'"),
         ({"resnet_channels": 32}, "no effect"),
+        ({"encoder": "resnet", "resnet_channels": 1}, "at least 2"),
         ({"encoder": "resnet", "image_channels": (8,)}, "no effect"),
         ({"memory_features": 8}, "no effect"),
         ({"previous_action": True}, "no effect"),
@@ -184,10 +185,13 @@ def test_specification_survives_json(head: HeadOptions) -> None:
         ("point", {"loss": "hubert"}, "did you mean 'huber'"),
         ("independent", {"bins": 1}, "at least 2"),
         ("joint", {"clusters": 1}, "at least 2"),
+        ("joint", {"clusters": 10**7}, "at most 4096"),
         ("autoregressive", {"hidden": 0}, "positive width"),
         ("cvae", {"kl_weight": 0.0}, "positive weight"),
+        ("cvae", {"kl_weight": float("inf")}, "positive weight"),
         ("n_best", {"draws": 1}, "at least 2"),
         ("adversarial", {"penalty": -1.0}, "0 or more"),
+        ("adversarial", {"penalty": float("nan")}, "0 or more"),
         ("flow", {"steps": 0}, "1 to 100"),
     ],
 )
@@ -244,4 +248,14 @@ def test_checkpoint_without_hashes_is_refused(tmp_path: Any) -> None:
     del description["sha256"]
     path.write_text(json.dumps(description))
     with pytest.raises(TrainingError, match="does not say what its files have to be"):
+        Checkpoint.load(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{"contract": 5}, {"policy": ["streams"]}, {"policy": {"mixture": 3}}, {"sha256": 1}])
+def test_a_description_of_another_kind_is_refused(tmp_path: Any, wrong: dict[str, Any]) -> None:
+    """Catches a traceback where the JSON is sound and what stands in it is not."""
+    small_checkpoint().save(tmp_path)
+    path = tmp_path / "checkpoint.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | wrong))
+    with pytest.raises(TrainingError, match=r"no usable checkpoint|does not say what its files"):
         Checkpoint.load(tmp_path)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from models.bundle import export_bundle
 from models.data import Observation
-from models.episodes import EpisodeDataset
+from models.episodes import EpisodeDataset, write_dataset
 from models.errors import TrainingError
 from models.learners import BehavioralCloning, BehavioralCloningConfig, TrainedPolicy
 from models.learners.behavioral_cloning import _new_policy
@@ -171,6 +171,23 @@ def test_a_safety_classifier_sees_the_state(remembered: EpisodeDataset) -> None:
 
 
 # -- scheduled sampling -----------------------------------------------------------------------------------------------
+
+
+def test_errors_are_those_of_labelled_ticks(remembered: EpisodeDataset, tmp_path: Path) -> None:
+    """Catches a report that compares a policy with what was executed where nobody said what was to be done."""
+    episodes = []
+    for number in range(len(remembered.lengths)):
+        one = remembered.episode(number)
+        weights = (np.arange(TICKS) % 2 == 0).astype(np.float32)
+        executed = np.where(weights[:, None] > 0.0, one.actions, remembered.contract.action_maximum)
+        episodes.append(dataclasses.replace(one, actions=executed.astype(np.float32), weights=weights))
+    dataset = write_dataset(tmp_path / "half", episodes, remembered.contract)
+    trained = BehavioralCloning(_config("gru", epochs=1)).fit(dataset)
+    held_out = np.isin(dataset.episode_index, [dataset.episode_ids.index(name) for name in trained.held_out_episodes])
+    errors = np.abs(_yaw_rates(trained.policy, dataset) - dataset.actions[:, 1])
+    name = dataset.contract.action_names[1]
+    assert trained.error[name] == pytest.approx(float(errors[held_out & dataset.labelled].mean()), rel=1e-4)
+    assert trained.error[name] < 0.5 * float(errors[held_out & ~dataset.labelled].mean())
 
 
 def test_alpha_falls_from_one() -> None:

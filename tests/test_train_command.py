@@ -118,6 +118,10 @@ def test_help_is_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
         (["--memory", "gru", "--alpha-last", "0.5"], 5, "alpha_last"),
         (["--memory", "gru", "--augment", "photometric"], 5, "cannot learn from augmented"),
         (["--crop-top", "1.5"], 2, "--crop-top"),
+        (["--seed", str(2**70)], 5, "seed is out of range"),
+        (["--light", "inf"], 5, "light is out of range"),
+        (["--head", "cvae", "--head-option", "kl_weight=inf"], 5, "a positive weight"),
+        (["--head", "joint", "--head-option", "clusters=10000000"], 5, "at most 4096"),
         (["--config", "nowhere.yaml"], 5, "nowhere.yaml"),
         (["--contract", "nowhere.yaml"], 4, "understudy record"),
     ],
@@ -146,6 +150,13 @@ def test_what_does_not_fit_the_recordings_is_refused_before_they_are_read(capsys
         assert says in capsys.readouterr().err
         assert not PLACE.dataset.exists()
         assert not PLACE.checkpoint.exists()
+
+
+def test_what_no_memory_holds_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:
+    """Catches a defect that a person is asked to report, where less has to be asked for."""
+    record(2)
+    assert train("--memory", "gru", "--memory-features", str(10**12)) == 1
+    assert "more memory than this machine has" in capsys.readouterr().err
 
 
 # -- a run, and the same again -----------------------------------------------------------------------------------------

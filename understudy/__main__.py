@@ -58,11 +58,11 @@ def _run(words: list[str], console: Console) -> int:
 
 
 def _explain(error: Exception, console: Console) -> int:
-    from understudy.environment.machine_limits import explain_system_error
+    from understudy.environment.machine_limits import explain_memory_error, explain_system_error
 
     if _is_usage_error(error):
         return _explain_usage(error, console)
-    explained = explain_system_error(error) if isinstance(error, OSError) else None
+    explained = explain_system_error(error) if isinstance(error, OSError) else explain_memory_error(error)
     return console.internal_error(error) if explained is None else console.error(explained)
 
 

@@ -186,8 +186,7 @@ def _report(
     for name, gain in gains.items():
         bench.goal(f"recovery: autonomy, {name}, lower bound", gain.low, ">=", 0.05)
     bench.goal("recovery: autonomy of the expert under the same throws", intervals["expert"].value, ">=", 1.0)
-    draw_autonomy(intervals, scores, PICTURES / "autonomy.png")
-    return {
+    report: dict[str, object] = {
         "size": asdict(size),
         "frames_recorded": list(frames),
         "autonomy": {name: asdict(interval) for name, interval in intervals.items()},
@@ -196,6 +195,8 @@ def _report(
         "warp": dict(warped),
         "pictures": str(PICTURES.relative_to(ROOT)),
     }
+    draw_autonomy(report, bench.picture("recovery"))
+    return report
 
 
 def _paired(better: npt.NDArray[np.float64], worse: npt.NDArray[np.float64]) -> Interval:

@@ -6,10 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from bench.harness import Interval
 from bench.policies.drives import Drive
 from bench.policies.variants import VARIANTS
 from bench.policies.views import look_aside
@@ -60,16 +56,22 @@ def draw_montage(world: DrivingWorld, path: Path) -> None:
     _save(figure, path)
 
 
-def draw_autonomy(intervals: Mapping[str, Interval], scores: Mapping[str, npt.NDArray[np.float64]], path: Path) -> None:
-    """One bar a variant with its interval, and a dot for every seed."""
+def draw_autonomy(found: Mapping[str, Any], path: Path) -> None:
+    """One bar a variant with its interval, and a dot for every seed.
+
+    Args:
+        found: the experiment's result.
+        path: of the picture.
+    """
     figure, axes = _figure(1, 1, (8.0, 3.6))
     axis = axes[0, 0]
-    for place, (name, interval) in enumerate(intervals.items()):
-        axis.barh(place, interval.value, color=COLORS.get(name, HELPING), height=0.6)
-        axis.plot([interval.low, interval.high], [place, place], color="black", linewidth=2)
-        axis.plot(scores[name], np.full(len(scores[name]), place + 0.36), "k.", markersize=4)
+    for place, (name, interval) in enumerate(found["autonomy"].items()):
+        axis.barh(place, interval["value"], color=COLORS.get(name, HELPING), height=0.6)
+        axis.plot([interval["low"], interval["high"]], [place, place], color="black", linewidth=2)
+        scores = [outcome["autonomy"] for outcome in found["by_seed"][name]]
+        axis.plot(scores, [place + 0.36] * len(scores), "k.", markersize=4)
     axis.axvline(0.98, color="black", linestyle=":", linewidth=1)
-    titles = [VARIANTS[name].title if name in VARIANTS else name for name in intervals]
+    titles = [VARIANTS[name].title if name in VARIANTS else name for name in found["autonomy"]]
     axis.set(yticks=range(len(titles)), yticklabels=titles, xlim=(0.0, 1.02))
     axis.set_xlabel("autonomy under throws (mean over seeds, 95 % interval, dots: seeds; dotted: 98 %)")
     axis.invert_yaxis()

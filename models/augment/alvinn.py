@@ -20,7 +20,7 @@ from models.augment.ground_plane import Float64Array, GroundCamera, Motion
 from models.augment.poses import Poses
 from models.augment.relabel import YawRateReading, recovering_actions, with_yaw_rate
 from models.augment.vehicle import Vehicle
-from models.augment.view import Fill, View
+from models.augment.view import TIGHTEST_PER_M, Fill, View
 from models.errors import TrainingError
 
 __all__ = ["ShiftAndRotate", "road_curvature"]
@@ -69,24 +69,27 @@ class ShiftAndRotate(Augmentation):
         observations = dict(examples.observations)
         motions = [Motion(float(shift), float(angle)) for shift, angle in drawn]
         bends = road_curvature(examples, self.vehicle)
-        observations[self.key] = self.look(examples.stream(self.key), motions, bends)
+        observations[self.key] = self.look(
+            examples.pictures(self.key, self.camera.height, self.camera.width), motions, bends
+        )
         if self.yaw_rate is not None:
             observations[self.yaw_rate.key] = with_yaw_rate(examples, actions, self.yaw_rate, self.vehicle, random)
         return Examples(observations, actions, examples.period_s)
 
     def look(
-        self, stacks: npt.NDArray[np.generic], motions: Sequence[Motion], curvatures_per_m: Float64Array
+        self, stacks: npt.NDArray[np.uint8], motions: Sequence[Motion], curvatures_per_m: Float64Array
     ) -> npt.NDArray[np.uint8]:
         """Stacks ``(N, frames, height, width, channels)`` from N other places, all frames of a stack from the same."""
         views = (
             View(self.camera, self.camera, motion, float(curvature), self.fill)
             for motion, curvature in zip(motions, curvatures_per_m, strict=True)
         )
-        return np.stack([view.warp(stack) for view, stack in zip(views, stacks.astype(np.uint8), strict=True)])
+        return np.stack([view.warp(stack) for view, stack in zip(views, stacks, strict=True)])
 
 
 def road_curvature(examples: Examples, vehicle: Vehicle) -> Float64Array:
-    """``(N,)`` curvature of the road (1/m), as the driver took it, rounded for the sake of maps used again."""
+    """``(N,)`` curvature of the road (1/m), as the driver took it, cut and rounded for the sake of maps used again."""
     _, curvatures = vehicle.read(examples.actions[:, 0])
+    curvatures = np.clip(curvatures, -TIGHTEST_PER_M, TIGHTEST_PER_M)
     found: Float64Array = np.round(curvatures / _CURVATURE_STEP_PER_M) * _CURVATURE_STEP_PER_M
     return found

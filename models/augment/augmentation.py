@@ -52,6 +52,18 @@ class Examples:
             )
         return self.observations[key]
 
+    def pictures(self, key: str, height: int, width: int) -> npt.NDArray[np.uint8]:
+        """Stacks ``(N, frames, height, width, channels)`` of a camera; ``TrainingError`` when it is of another size."""
+        stacks = self.stream(key)
+        if stacks.ndim != 5 or stacks.dtype != np.uint8 or stacks.shape[2:4] != (height, width):
+            raise TrainingError(
+                f"the stream {key!r} does not hold the pictures of the camera that is described for it",
+                found=f"{stacks.dtype} {stacks.shape[2:]}",
+                expected=f"uint8, {height} x {width} pixels",
+                fix="describe the camera in the size that its pictures are recorded in",
+            )
+        return stacks.astype(np.uint8, copy=False)
+
 
 class Augmentation(ABC):
     """Turns recorded examples into others that could have been recorded. Implementations are frozen dataclasses."""

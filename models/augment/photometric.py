@@ -66,7 +66,11 @@ class Photometric(Augmentation):
         for key in self.keys:
             stacks = examples.stream(key)
             if stacks.ndim != 5 or stacks.dtype != np.uint8:
-                raise TrainingError(f"stream {key!r} has no pictures to vary", found=f"{stacks.dtype} {stacks.shape}")
+                raise TrainingError(
+                    f"stream {key!r} has no pictures to vary",
+                    found=f"{stacks.dtype} {stacks.shape[2:]}",
+                    expected="the key of a camera's stream",
+                )
             observations[key] = np.stack([self._vary(stack, random) for stack in stacks.astype(np.uint8, copy=False)])
         return Examples(observations, examples.actions, examples.period_s)
 

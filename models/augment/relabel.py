@@ -72,8 +72,12 @@ def with_yaw_rate(
 ) -> npt.NDArray[np.float32]:
     """The stream ``(N, frames, dims)`` with yaw rates between the recorded ones and those of ``actions``."""
     rows = examples.stream(reading.key)
-    if rows.ndim != 3 or reading.dimension >= rows.shape[2]:
-        raise TrainingError("the yaw rate is not in that stream", found=f"{reading}, shape {rows.shape}")
+    if rows.ndim != 3 or not 0 <= reading.dimension < rows.shape[2]:
+        raise TrainingError(
+            "the yaw rate is not in that stream",
+            found=f"{reading}, rows of shape {rows.shape[2:]}",
+            expected="a vector, and the number of its yaw rate, counted from 0",
+        )
     speeds, recorded = vehicle.read(examples.actions[:, 0])
     _, recovering = vehicle.read(actions[:, 0])
     changed = np.array(rows, np.float32)

@@ -28,9 +28,8 @@ __all__ = ["CameraStream", "SideCameras", "stand_in_motion"]
 
 # Between cameras that stand for each other. A hundredth of a degree, a millimetre: what a calibration can tell.
 _SAME = 1e-3
-# However slowly a vehicle moves, it needs some distance: this is four wheelbases of the simulated car, in which it can
-# cross a metre within its steering's limits.
-_SHORTEST_RECOVERY_M = 5.0
+# However slowly a vehicle moves, it needs some distance to come back: this many wheelbases, 5 m of the simulated car.
+_SHORTEST_RECOVERY = 25.0 / 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class SideCameras(Augmentation):
         left = np.array([motion.left_m for motion in motions])
         turn = np.array([motion.turn_rad for motion in motions])
         speeds, _ = self.vehicle.read(examples.actions[:, 0])
-        recovery_m = np.maximum(self.recovery_s * speeds, _SHORTEST_RECOVERY_M)
+        recovery_m = np.maximum(self.recovery_s * speeds, _SHORTEST_RECOVERY * self.vehicle.wheelbase_m)
         actions = recovering_actions(examples, left, turn, recovery_m, self.vehicle)
         observations = {key: rows for key, rows in examples.observations.items() if key not in self.reads}
         observations[self.front.key] = self._look(examples, chosen, motions)
@@ -109,7 +108,7 @@ class SideCameras(Augmentation):
     ) -> npt.NDArray[np.uint8]:
         """Each example's stack through its camera, ``(N, frames, height, width, channels)``."""
         cameras = (self.front, *self.sides)
-        stacks = [examples.stream(camera.key).astype(np.uint8, copy=False) for camera in cameras]
+        stacks = [examples.pictures(one.key, one.camera.height, one.camera.width) for one in cameras]
         picked = [stacks[index][row] for row, index in enumerate(chosen)]
         if self.between is not None:
             bends = road_curvature(examples, self.vehicle)

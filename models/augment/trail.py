@@ -17,6 +17,7 @@ import numpy as np
 
 from models.augment.augmentation import Augmentation, Examples
 from models.augment.side_cameras import CameraStream, stand_in_motion
+from models.augment.vehicle import require_dimensions
 from models.errors import TrainingError
 
 __all__ = ["TrailCameras"]
@@ -40,6 +41,8 @@ class TrailCameras(Augmentation):
         """Reject cameras on the wrong sides with a ``TrainingError``."""
         if not (math.isfinite(self.turn) and self.turn > 0.0):
             raise TrainingError("TrailCameras.turn must be positive", found=self.turn)
+        if self.steering_dimension < 0:
+            raise TrainingError("TrailCameras.steering_dimension counts from 0", found=self.steering_dimension)
         for camera, side in ((self.left, 1.0), (self.right, -1.0)):
             motion = stand_in_motion(self.front.camera, camera.camera)
             away = motion.turn_rad if motion.turn_rad != 0.0 else motion.left_m
@@ -56,9 +59,10 @@ class TrailCameras(Augmentation):
         """Draw a camera for every example; what the right one sees calls for a left turn."""
         cameras = (self.right, self.front, self.left)
         chosen = random.integers(len(cameras), size=len(examples))
-        stacks = [examples.stream(camera.key) for camera in cameras]
+        stacks = [examples.pictures(one.key, one.camera.height, one.camera.width) for one in cameras]
         observations = {key: rows for key, rows in examples.observations.items() if key not in self.reads}
         observations[self.front.key] = np.stack([stacks[index][row] for row, index in enumerate(chosen)])
+        require_dimensions(examples.actions, self.steering_dimension)
         actions = np.array(examples.actions)
         actions[..., self.steering_dimension] = (self.turn * (1.0 - chosen))[:, None]
         return Examples(observations, actions, examples.period_s)

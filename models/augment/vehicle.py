@@ -12,7 +12,7 @@ import numpy.typing as npt
 from models.data import FloatArray
 from models.errors import TrainingError
 
-__all__ = ["Steering", "Vehicle"]
+__all__ = ["Steering", "Vehicle", "require_dimensions"]
 
 Float64Array = npt.NDArray[np.float64]
 Steering = Literal["yaw_rate", "steering_angle", "curvature"]
@@ -54,9 +54,19 @@ class Vehicle:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0.0):
                 raise TrainingError(f"Vehicle.{name} must be positive", found=value)
+        if self.largest_steering_rad >= math.pi / 2.0:
+            raise TrainingError(
+                "Vehicle.largest_steering_rad must be below a quarter turn", found=self.largest_steering_rad
+            )
         if self.steering not in ("yaw_rate", "steering_angle", "curvature"):
             raise TrainingError(
                 "unknown steering command", found=self.steering, expected="yaw_rate, steering_angle or curvature"
+            )
+        if min(self.speed_dimension, self.steering_dimension) < 0 or self.speed_dimension == self.steering_dimension:
+            raise TrainingError(
+                "a vehicle is commanded by a speed and a steering command",
+                found=f"speed_dimension={self.speed_dimension}, steering_dimension={self.steering_dimension}",
+                expected="two different numbers, counted from 0",
             )
 
     @property
@@ -65,7 +75,12 @@ class Vehicle:
         return math.tan(self.largest_steering_rad) / self.wheelbase_m
 
     def read(self, actions: FloatArray) -> tuple[Float64Array, Float64Array]:
-        """Speeds (m/s) and curvatures (1/m) that ``actions (..., A)`` command."""
+        """Speeds (m/s) and curvatures (1/m) that ``actions (..., A)`` command.
+
+        Raises:
+            TrainingError: the action has fewer numbers.
+        """
+        require_dimensions(actions, self.speed_dimension, self.steering_dimension)
         speeds = actions[..., self.speed_dimension].astype(np.float64)
         command = actions[..., self.steering_dimension].astype(np.float64)
         if self.steering == "yaw_rate":
@@ -94,3 +109,14 @@ class Vehicle:
             found: Float64Array = np.arctan(self.wheelbase_m * curvatures)
             return found
         return curvatures
+
+
+def require_dimensions(actions: FloatArray, *dimensions: int) -> None:
+    """Raise ``TrainingError`` unless ``actions (..., A)`` have all these numbers, counted from 0."""
+    if max(dimensions) >= actions.shape[-1]:
+        raise TrainingError(
+            "the action does not have as many numbers as the augmentation reads",
+            found=f"{actions.shape[-1]} numbers, of which number {max(dimensions)} is asked for",
+            expected=f"0 to {actions.shape[-1] - 1}",
+            fix="say where the contract's action holds speed and steering (speed_dimension, steering_dimension)",
+        )

@@ -10,7 +10,6 @@ here "along the road" is an arc of the curvature that the driver drove, and a cu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 import cv2
@@ -26,8 +25,9 @@ from models.augment.ground_plane import (
     ground_points,
     pixels_of,
 )
+from models.augment.sized_cache import SizedCache
 
-__all__ = ["Fill", "View"]
+__all__ = ["TIGHTEST_PER_M", "Fill", "View"]
 
 Fill = Literal["road", "border", "black"]
 UINT8Array = npt.NDArray[np.uint8]
@@ -37,9 +37,9 @@ UINT8Array = npt.NDArray[np.uint8]
 _FURTHEST_M = 8.0
 _LADDER_M = np.geomspace(0.05, _FURTHEST_M, 24)
 # A road that bends tighter than this is no road: the arc must not come back to where it began within the ladder.
-_TIGHTEST_PER_M = 0.25
-# Maps kept: one takes 37 KB for 96 x 64 pixels, so all together 150 MB.
-_CACHED_MAPS = 4096
+TIGHTEST_PER_M = 0.25
+# Of maps that are kept, six bytes a pixel: all that a training uses at 96 x 64 pixels, and some hundred at 640 x 480.
+_CACHED_BYTES = 512 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _ahead(points: Float64Array, curvature_per_m: float) -> Float64Array:
     The arc through the vehicle has its centre at ``(0, 1 / k)``; turning by ``k d`` about it moves a point to
     ``R(k d) p + (sin(k d), 1 - cos(k d)) / k``, which for ``k = 0`` is ``p + (d, 0)``.
     """
-    curvature = min(max(curvature_per_m, -_TIGHTEST_PER_M), _TIGHTEST_PER_M)
+    curvature = min(max(curvature_per_m, -TIGHTEST_PER_M), TIGHTEST_PER_M)
     turn = curvature * _LADDER_M
     cos, sin = np.cos(turn)[:, None], np.sin(turn)[:, None]
     half = np.sinc(turn / (2.0 * np.pi))[:, None]  # sin(turn / 2) / (turn / 2), also where turn is 0
@@ -133,10 +133,12 @@ def _ahead(points: Float64Array, curvature_per_m: float) -> Float64Array:
     return np.stack([cos * x - sin * y + forward, sin * x + cos * y + left], axis=-1)
 
 
-@lru_cache(maxsize=_CACHED_MAPS)
-def _tables(view: View) -> tuple[Any, Any]:
+def _make_tables(view: View) -> tuple[Any, Any]:
     """OpenCV's fixed-point maps of a view: they take 1 ms to make and 0.05 ms to use."""
     sources, _ = view.sources()
     columns, rows = sources[..., 0].astype(np.float32), sources[..., 1].astype(np.float32)
     first, second = cv2.convertMaps(columns, rows, cv2.CV_16SC2)
     return first, second
+
+
+_tables = SizedCache(_make_tables, lambda tables: int(tables[0].nbytes + tables[1].nbytes), _CACHED_BYTES)

@@ -63,12 +63,14 @@ class BehavioralCloning:
 
         Raises:
             DatasetError: fewer than two episodes.
-            TrainingError: a policy that remembers otherwise than its contract says, or a loss that is not finite.
+            TrainingError: a policy that remembers otherwise than its contract says, a chunk longer than any recording,
+                or a loss that is not finite.
             ContractError: the dataset's contract has no limits.
         """
         config, contract = self.config, dataset.contract
         contract.require_limits()
         _require_same_memory(contract, config.policy)
+        _require_long_enough(dataset, config.policy.chunk)
         training, held_out = (
             np.unique(dataset.episode_index[ticks]).tolist() for ticks in dataset.split(config.held_out, config.seed)
         )
@@ -192,7 +194,9 @@ def _examine(exam: Lessons) -> tuple[dict[str, float], dict[str, float], dict[st
     """
     policy, samples = exam.policy, exam.samples
     policy.eval()
-    features, ticks = exam.features(), exam.ticks
+    # A recurrent policy is shown ticks without a label, too: what stands there in a label's place is what was executed.
+    labelled = torch.from_numpy(samples.labelled[exam.ticks.numpy()])
+    features, ticks = exam.features()[labelled], exam.ticks[labelled]
     with torch.inference_mode():
         proposed = policy.limit(policy.choose(features))
         expert = policy.action_normalizer.inverse(samples.targets[ticks])
@@ -210,6 +214,19 @@ def _require_same_memory(contract: Contract, config: PolicyConfig) -> None:
             found=f"memory={config.memory!r} under a contract with recurrent: {str(contract.memory.recurrent).lower()}",
             expected="a recurrent memory if, and only if, the contract says memory: {recurrent: true}",
             fix='choose memory="gru", or set memory.recurrent to false in the contract',
+        )
+
+
+def _require_long_enough(dataset: EpisodeDataset, chunk: int) -> None:
+    """A step that no recording reaches would be commanded as it was drawn before training."""
+    starts = np.append(np.flatnonzero(dataset.begins_stretch), len(dataset))
+    longest = int(np.diff(starts).max())
+    if chunk > longest:
+        raise TrainingError(
+            "no recording is as long as a chunk of actions",
+            found=f"chunk={chunk}; the longest stretch without a gap has {longest} ticks",
+            expected=f"chunk at most {longest}",
+            fix="choose a shorter chunk, or record longer episodes",
         )
 
 

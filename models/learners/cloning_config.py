@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 
 from models.augment import Augmentation
 from models.errors import TrainingError
+from models.learners.reproducible import require_seed
 from models.learners.safety import SafetyConfig
 from models.policies import PolicyConfig
 
 __all__ = ["BehavioralCloningConfig"]
+
+# More than any machine has cores; torch would try to start them.
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,10 @@ class BehavioralCloningConfig:
         for name in ("epochs", "batch_size", "sequence", "evaluate_every", "threads"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"training option {name} is too small", found=getattr(self, name), expected=">= 1")
+        if self.threads > MOST_THREADS:
+            raise TrainingError(
+                "training option threads is out of range", found=self.threads, expected=f"1 to {MOST_THREADS}"
+            )
         if not self.learning_rate > 0.0 or not math.isfinite(self.learning_rate):
             raise TrainingError(
                 "training option learning_rate is out of range", found=self.learning_rate, expected="> 0"
@@ -66,8 +74,11 @@ class BehavioralCloningConfig:
             raise TrainingError("training option alpha_last is no share", found=self.alpha_last, expected="in [0, 1]")
         self._require_effect()
         for name in ("weight_decay", "light", "preload_bytes"):
-            if getattr(self, name) < 0:
-                raise TrainingError(f"training option {name} is negative", found=getattr(self, name), expected=">= 0")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise TrainingError(
+                    f"training option {name} is out of range", found=getattr(self, name), expected="finite, >= 0"
+                )
+        require_seed(self.seed)
 
     def _require_effect(self) -> None:
         for name, idle in (("sequence", not self.policy.is_recurrent), ("alpha_last", not self.policy.previous_action)):

@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from models.errors import TrainingError
 from models.learners.lessons import Lessons
+from models.learners.reproducible import require_seed
 from models.learners.samples import TrainingSamples, in_batches
 from models.policies import Policy
 
@@ -61,6 +62,11 @@ class SafetyConfig:
             share = getattr(self, name)
             if share is not None and not 0.0 < share < 1.0:
                 raise TrainingError(f"{name} is no share", found=share, expected="between 0 and 1")
+        if self.epochs < 1:
+            raise TrainingError(
+                "the safety classifier needs a pass over its frames", found=self.epochs, expected=">= 1"
+            )
+        require_seed(self.seed)
         if self.tau is not None and not self.tau > 0.0:
             raise TrainingError("tau is no squared error", found=self.tau, expected="> 0")
         if self.deployed_share is not None and self.tau is None and self.deployed_share > self.unsafe_share:

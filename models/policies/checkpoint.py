@@ -90,7 +90,7 @@ class Checkpoint:
                 unsafe_threshold_suggested=float(description["unsafe_threshold_suggested"]),
                 probe=load_file(directory / PROBE),
             )
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
             raise TrainingError(
                 f"no usable checkpoint in {directory}",
                 found=f"{type(error).__name__}: {error}",

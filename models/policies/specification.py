@@ -99,8 +99,10 @@ class PolicyConfig:
         channels_fit = bool(self.image_channels) and min(self.image_channels) >= 1
         require(channels_fit, "image_channels", self.image_channels, "one positive count per convolution")
         require(self.memory_warm_up >= 0, "memory_warm_up", self.memory_warm_up, "a count of ticks")
-        for name in ("features", "state_features", "safety_features", "memory_features", "resnet_channels"):
+        for name in ("features", "state_features", "safety_features", "memory_features"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "a positive width")
+        # Of one channel on a single pixel nothing is left to normalise.
+        require(self.resnet_channels >= 2, "resnet_channels", self.resnet_channels, "at least 2")
         cells_fit = all(cells >= 1 for cells in self.state_cells)
         require(cells_fit, "state_cells", self.state_cells, "one positive count per dimension")
         require(self.state_layers >= 1, "state_layers", self.state_layers, "at least 1 layer")

@@ -10,7 +10,7 @@ import os
 
 from models.errors import RecordingError, UnderstudyError
 
-__all__ = ["explain_system_error"]
+__all__ = ["explain_memory_error", "explain_system_error"]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FIXES = {
@@ -30,6 +30,10 @@ _FIXES = {
 }
 
 
+# In torch's words.
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "Storage size calculation overflowed")
+
+
 def explain_system_error(error: OSError) -> UnderstudyError | None:
     """What a person can do about an error of the operating system; None when nothing is known to help."""
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
@@ -43,3 +47,18 @@ def explain_system_error(error: OSError) -> UnderstudyError | None:
     if fix is None:
         return None
     return UnderstudyError(f"{where or 'a file'} cannot be used", found=error.strerror, fix=fix)
+
+
+def explain_memory_error(error: Exception) -> UnderstudyError | None:
+    """What to do about a request for more memory than there is; None when it is something else.
+
+    NumPy raises ``MemoryError``; torch a ``RuntimeError`` of many lines, by its allocator or by the sizes themselves.
+    """
+    words = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if not isinstance(error, MemoryError) and not any(sign in str(error) for sign in _OUT_OF_MEMORY):
+        return None
+    return UnderstudyError(
+        "that takes more memory than this machine has",
+        found=words,
+        fix="ask for less: a smaller network or chunk, smaller pictures, or fewer recordings at once",
+    )

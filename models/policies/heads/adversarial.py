@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -35,7 +36,7 @@ class AdversarialOptions(HeadOptions):
     def __post_init__(self) -> None:
         require(self.latent >= 1, "latent", self.latent, "a positive width")
         require(self.hidden >= 1, "hidden", self.hidden, "a positive width")
-        require(self.penalty >= 0.0, "penalty", self.penalty, "a weight, 0 or more")
+        require(0.0 <= self.penalty < math.inf, "penalty", self.penalty, "a weight, 0 or more")
 
     def build(self, width: int, chunk: int, dims: int) -> AdversarialHead:
         """Generator and discriminator; the discriminator stays behind at export."""

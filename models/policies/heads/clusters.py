@@ -11,6 +11,8 @@ __all__ = ["k_means", "squared_distances"]
 ITERATIONS = 50
 # More rows than this are thinned out at random: means of hundreds of rows each do not need millions.
 MOST_ROWS = 20_000
+# Differences held at once (64 MB): 20,000 chunks of many dimensions against hundreds of centres would be gigabytes.
+MOST_NUMBERS = 1 << 24
 
 
 @torch.no_grad()
@@ -34,7 +36,7 @@ def k_means(rows: Tensor, count: int, seed: int) -> Tensor:
         rows = rows[torch.randperm(len(rows), generator=random)[:MOST_ROWS]]
     centres = _starting_points(rows, count, random)
     for _ in range(ITERATIONS):
-        nearest = squared_distances(rows, centres).argmin(dim=1)
+        nearest = _nearest(rows, centres)
         members = torch.bincount(nearest, minlength=count).unsqueeze(1)
         sums = torch.zeros_like(centres).index_add_(0, nearest, rows)
         moved = torch.where(members > 0, sums / members.clamp_min(1), centres)
@@ -53,6 +55,12 @@ def _starting_points(rows: Tensor, count: int, random: torch.Generator) -> Tenso
         weights = nearest if float(nearest.sum()) > 0.0 else torch.ones_like(nearest)
         chosen.append(rows[int(torch.multinomial(weights, 1, generator=random))])
     return torch.stack(chosen)
+
+
+def _nearest(rows: Tensor, centres: Tensor) -> Tensor:
+    """Which of ``(K, D)`` is nearest to each of ``(T, D)``, ``(T,)``."""
+    size = max(1, MOST_NUMBERS // centres.numel())
+    return torch.cat([squared_distances(part, centres).argmin(dim=1) for part in torch.split(rows, size)])
 
 
 def squared_distances(rows: Tensor, centres: Tensor, weights: Tensor | None = None) -> Tensor:

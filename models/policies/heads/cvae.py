@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -32,7 +33,7 @@ class CvaeOptions(HeadOptions):
 
     def __post_init__(self) -> None:
         require(self.latent >= 1, "latent", self.latent, "a positive width")
-        require(self.kl_weight > 0.0, "kl_weight", self.kl_weight, "a positive weight")
+        require(0.0 < self.kl_weight < math.inf, "kl_weight", self.kl_weight, "a positive weight")
         require(self.hidden >= 1, "hidden", self.hidden, "a positive width")
 
     def build(self, width: int, chunk: int, dims: int) -> CvaeHead:

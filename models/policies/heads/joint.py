@@ -14,6 +14,9 @@ from models.policies.requirements import require
 
 __all__ = ["JointHead", "JointOptions"]
 
+# Of more, each would be typical of a few chunks, and finding them would take hours.
+MOST_CLUSTERS = 4096
+
 
 @dataclass(frozen=True)
 class JointOptions(HeadOptions):
@@ -24,7 +27,9 @@ class JointOptions(HeadOptions):
     clusters: int = 64
 
     def __post_init__(self) -> None:
-        require(self.clusters >= 2, "clusters", self.clusters, "at least 2")
+        require(
+            2 <= self.clusters <= MOST_CLUSTERS, "clusters", self.clusters, f"at least 2, and at most {MOST_CLUSTERS}"
+        )
 
     def build(self, width: int, chunk: int, dims: int) -> JointHead:
         """A linear layer to the logits of all clusters."""
