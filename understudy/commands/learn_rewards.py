@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from understudy.commands.learn_options import learning_place, place_option
 from understudy.commands.options import refuse_given
 from understudy.console import Console
 
@@ -59,13 +60,7 @@ EpsilonOption = Annotated[
     ),
 ]
 PlaceOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--workspace",
-        "-w",
-        help="Folder for reward.json, report.html and, of the lane, checkpoint and policy.onnx.",
-        show_default="runs/LEARNER-TASK",
-    ),
+    Path | None, place_option("reward.json, report.html and, of the lane, checkpoint and policy.onnx")
 ]
 
 
@@ -160,7 +155,6 @@ def _run(
     penalty: float | None = None,
 ) -> int:
     from understudy.rewards.runs import Request, run
-    from understudy.workspace import Workspace
 
     console: Console = context.obj
     if task is not Task.HIGHWAY:
@@ -168,8 +162,7 @@ def _run(
     if task is Task.EXERCISE:
         refuse_given(context, ["demonstrations"], "the exercise has its own two paths")
     request = Request(learner, task.value, style.value, demonstrations, rounds, epsilon, penalty, seed)
-    path = workspace or Path("runs") / f"{learner}-{task.value}"
-    result = run(request, Workspace(path, create=False), console)
+    result = run(request, learning_place(workspace, learner, task.value), console)
     console.result({"ok": True, **result}, _text(result))
     return 0
 
