@@ -49,7 +49,7 @@ def write_imitation_report(path: Path, learned: Learned, command: str) -> Path:
 
 def _page(learned: Learned, command: str) -> str:
     from understudy.report.document import html_document
-    from understudy.report.markup import figure, making, section
+    from understudy.report.markup import figure, run_section, section
 
     request, last = learned.request, learned.imitator.rounds[-1]
     judged, rounds = learned.judged, learned.imitator.rounds
@@ -81,7 +81,7 @@ def _page(learned: Learned, command: str) -> str:
         sections=(
             section("return", "The return", f'<div class="grid">{curves}</div>'),
             section("learning", "How it learned", f'<div class="grid">{inner}</div>'),
-            making(command, facts),
+            run_section(command, facts),
         ),
     )
 

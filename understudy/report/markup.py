@@ -15,9 +15,9 @@ __all__ = [
     "fact_tile",
     "figure",
     "key",
-    "making",
     "missing",
     "percent",
+    "run_section",
     "section",
     "table",
     "tile",
@@ -98,7 +98,7 @@ def definitions(title: str, facts: Mapping[str, object]) -> str:
     return f'<div class="card facts"><h3>{escape(title)}</h3><dl>{rows}</dl></div>'
 
 
-def making(command: str, facts: Mapping[str, object]) -> str:
+def run_section(command: str, facts: Mapping[str, object]) -> str:
     """The section that says how a run was made, and how to make it again."""
     cards = f'<div class="grid small">{definitions("Run", facts)}</div>'
     return section("making", "How it was made", again(command), cards)

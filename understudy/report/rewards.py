@@ -35,7 +35,7 @@ def write_reward_report(path: Path, learned: Learned, facts: Mapping[str, object
 
 def _page(learned: Learned, facts: Mapping[str, object], command: str) -> str:
     from understudy.report.document import html_document
-    from understudy.report.markup import making, section
+    from understudy.report.markup import run_section, section
 
     return html_document(
         title=f"{learned.learner} on {learned.task.name}",
@@ -45,7 +45,7 @@ def _page(learned: Learned, facts: Mapping[str, object], command: str) -> str:
         sections=(
             section("reward", "The reward", f'<div class="grid">{_maps(learned)}</div>'),
             section("learning", "How it was found", f'<div class="grid">{_finding(learned)}</div>'),
-            making(command, facts),
+            run_section(command, facts),
         ),
     )
 
