@@ -19,12 +19,12 @@ from bench.policies.recovery import recovery
 from bench.policies.sampling_pictures import draw_errors
 
 EXPERIMENTS: dict[str, Callable[[Bench, bool], dict[str, object]]] = {
-    "chunks": lambda bench, quick: chunks.run(bench, bench.seeds[:1] if quick else bench.seeds, quick),
-    "keypoints": lambda bench, quick: keypoints.run(bench, bench.seeds[:1] if quick else bench.seeds, quick),
-    "memory": lambda bench, quick: memory.run(bench, bench.seeds[:1] if quick else bench.seeds, quick),
-    "modes": lambda bench, quick: modes.run(bench, bench.seeds[:1] if quick else bench.seeds, quick),
+    "chunks": chunks.run,
+    "keypoints": keypoints.run,
+    "memory": memory.run,
+    "modes": modes.run,
     "recovery": recovery,
-    "sampling": lambda bench, quick: sampling.run(bench, bench.seeds[:1] if quick else bench.seeds, quick),
+    "sampling": sampling.run,
 }
 """Name to what runs it: it holds its figures against its goals and returns them."""
 

@@ -209,7 +209,7 @@ class Arm:
         self._gate.offer_proposal(proposal, now_ns, now_ns * 1e-9)
 
 
-def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
+def run(bench: Bench, quick: bool) -> dict[str, object]:
     """Learn, grasp with frames in time and late, compare; goals are held by ``bench``."""
     size = QUICK if quick else Size()
     torch.set_num_threads(1)  # a single observation is too small to share
@@ -219,7 +219,7 @@ def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
     }
     settings = (asdict(size), asdict(GraspDemoSettings().learning()), ROBOT.read_text())
     kept = KeptSeeds("chunks", settings, resume=bench.options.resume)
-    for seed in seeds:
+    for seed in bench.chosen_seeds():
         found = kept.result(seed, partial(_one_seed, seed, size))
         for condition, ways in tries.items():
             for name, each in ways.items():

@@ -79,11 +79,11 @@ class Size:
 QUICK = Size(memories=("single", "stack_of_4", "gru"), controlled=("single",))
 
 
-def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
+def run(bench: Bench, quick: bool) -> dict[str, object]:
     """Learn, drive, compare and draw; goals are held by ``bench``."""
     size = QUICK if quick else Size()
     kept = KeptSeeds("memory", asdict(size), resume=bench.options.resume)
-    found = [kept.result(seed, partial(_one_seed, seed, size)) for seed in seeds]
+    found = [kept.result(seed, partial(_one_seed, seed, size)) for seed in bench.chosen_seeds()]
     report = _report(bench, size, found)
     draw_memory(report, bench.picture("memory"))
     draw_slides({name: [np.array(way) for way in ways] for name, ways in found[0]["ways"].items()}, SLIDES)

@@ -148,7 +148,7 @@ class Example:
     first: Array
 
 
-def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
+def run(bench: Bench, quick: bool) -> dict[str, object]:
     """Learn, drive, compare and draw; goals are held by ``bench``."""
     size = QUICK if quick else Size()
     tries: dict[str, dict[str, list[Tries]]] = {
@@ -157,7 +157,7 @@ def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
         "one_way": {name: [] for name in size.controlled},
     }
     examples: dict[str, Example] = {}
-    for seed in seeds:
+    for seed in bench.chosen_seeds():
         for name, example in _two_ways(tries, seed, size).items():
             examples.setdefault(name, example)
         _one_way(tries["one_way"], seed, size)

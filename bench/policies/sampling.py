@@ -91,14 +91,14 @@ class Size:
 QUICK = Size(demonstrated=30, driven=6, ways=("taught", "scheduled"))
 
 
-def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
+def run(bench: Bench, quick: bool) -> dict[str, object]:
     """Learn, drive, compare and draw; goals are held by ``bench``."""
     size = QUICK if quick else Size()
     wrong: dict[str, dict[str, list[float]]] = {
         snow: {name: [] for name in size.ways if SNOWS[snow] or WAYS[name].controlled} for snow in SNOWS
     }
     examples: dict[str, Drive] = {}
-    for seed in seeds:
+    for seed in bench.chosen_seeds():
         for snow, ways in wrong.items():
             world, epochs = Lamp(SNOWS[snow]), size.epochs if SNOWS[snow] else size.clear_epochs
             contract = robot_contract(world, recurrent=True)

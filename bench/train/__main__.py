@@ -238,7 +238,7 @@ def main() -> None:
     size = QUICK if bench.quick else Size()
     try:
         require_peer()
-        results = measure(bench, size, bench.seeds[:1] if bench.quick else bench.seeds)
+        results = measure(bench, size, bench.chosen_seeds())
     except UnderstudyError as error:
         sys.exit(str(error))
     bench.finish(results)

@@ -71,7 +71,7 @@ def peer(bench: Bench, quick: bool) -> dict[str, object]:
     found: dict[str, Answers] = {}
     for algorithm, task in product(("dagger",) if quick else ("dagger", "bc"), TASKS):
         answers: Answers = {"ours": [], "imitation": [], "control": []}
-        for seed in bench.seeds[:1] if quick else bench.seeds:
+        for seed in bench.chosen_seeds():
             for side, given in answers.items():
                 if side == "control" and algorithm == "bc":
                     continue
