@@ -45,9 +45,7 @@ def bco(
             show_default=SUITED,
         ),
     ] = None,
-    rounds: Annotated[
-        int | None, typer.Option(min=1, help="Of inferring and cloning.", show_default=SUITED)
-    ] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Of inferring and cloning.", show_default=SUITED)] = None,
     exploration: Annotated[
         int | None,
         typer.Option(min=10, help="Random steps before the first round.", show_default=SUITED),
@@ -67,9 +65,7 @@ def ilpo(
     context: typer.Context,
     task: TaskOption = Task.CARTPOLE,
     demonstrations: DemonstrationsOption = 50,
-    latents: Annotated[
-        int | None, typer.Option(min=2, help="Latent actions.", show_default=SUITED)
-    ] = None,
+    latents: Annotated[int | None, typer.Option(min=2, help="Latent actions.", show_default=SUITED)] = None,
     interactions: Annotated[
         int | None,
         typer.Option(min=10, help="Steps of the learner, in all rounds together.", show_default=SUITED),

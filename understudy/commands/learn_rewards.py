@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -64,11 +64,24 @@ PlaceOption = Annotated[
 ]
 
 
+_MATCHERS = {
+    "max-margin": (
+        "Match the expert's features, by maximum margin.",
+        "Apprenticeship learning by maximum margin (Abbeel & Ng 2004): a mixture that sees what the expert sees.",
+    ),
+    "projection": (
+        "Match the expert's features, by projection.",
+        "Apprenticeship learning by projection (Abbeel & Ng 2004): the same without a quadratic programme a round.",
+    ),
+}
+_LEAVES = "\n\nWrites the reward as a page of maps; of the lane also policy.onnx, its table of actions."
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the group ``understudy learn``."""
     app.command("maxent", short_help="The reward that makes the demonstrations likeliest.")(maxent)
-    app.command("max-margin", short_help="Match the expert's features, by maximum margin.")(max_margin)
-    app.command("projection", short_help="Match the expert's features, by projection.")(projection)
+    for learner, (short, words) in _MATCHERS.items():
+        app.command(learner, short_help=short, help=words + _LEAVES)(_matcher(learner))
     app.command("mwal", short_help="Be as good as the expert, or better, whatever the reward.")(mwal)
 
 
@@ -91,38 +104,20 @@ def maxent(
     return _run(context, "maxent", task, style, demonstrations, rounds, seed, workspace, penalty=penalty)
 
 
-def max_margin(
-    context: typer.Context,
-    task: TaskOption = Task.GRIDWORLD,
-    style: StyleOption = StyleName.NICE,
-    demonstrations: DemonstrationsOption = None,
-    rounds: RoundsOption = 1000,
-    epsilon: EpsilonOption = None,
-    seed: SeedOption = 0,
-    workspace: PlaceOption = None,
-) -> int:
-    """Apprenticeship learning by maximum margin (Abbeel & Ng 2004): a mixture that sees what the expert sees.
+def _matcher(learner: str) -> Callable[..., int]:
+    def command(
+        context: typer.Context,
+        task: TaskOption = Task.GRIDWORLD,
+        style: StyleOption = StyleName.NICE,
+        demonstrations: DemonstrationsOption = None,
+        rounds: RoundsOption = 1000,
+        epsilon: EpsilonOption = None,
+        seed: SeedOption = 0,
+        workspace: PlaceOption = None,
+    ) -> int:
+        return _run(context, learner, task, style, demonstrations, rounds, seed, workspace, epsilon=epsilon)
 
-    Writes the reward as a page of maps; of the lane also policy.onnx, its table of actions.
-    """
-    return _run(context, "max-margin", task, style, demonstrations, rounds, seed, workspace, epsilon=epsilon)
-
-
-def projection(
-    context: typer.Context,
-    task: TaskOption = Task.GRIDWORLD,
-    style: StyleOption = StyleName.NICE,
-    demonstrations: DemonstrationsOption = None,
-    rounds: RoundsOption = 1000,
-    epsilon: EpsilonOption = None,
-    seed: SeedOption = 0,
-    workspace: PlaceOption = None,
-) -> int:
-    """Apprenticeship learning by projection (Abbeel & Ng 2004): the same without a quadratic programme a round.
-
-    Writes the reward as a page of maps; of the lane also policy.onnx, its table of actions.
-    """
-    return _run(context, "projection", task, style, demonstrations, rounds, seed, workspace, epsilon=epsilon)
+    return command
 
 
 def mwal(
