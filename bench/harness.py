@@ -180,6 +180,10 @@ class Bench:
         self._machine = _machine()
         self._started = time.monotonic()
 
+    def chosen_seeds(self, of_quick: int = 1) -> list[int]:
+        """All seeds; in a quick run only the first ``of_quick``."""
+        return self.seeds[:of_quick] if self.quick else self.seeds
+
     def goal(self, name: str, value: float, comparison: str, limit: float, unit: str = "") -> Goal:
         """Holds ``value`` against ``limit``; a NaN never meets a goal."""
         met = bool(_COMPARISONS[comparison](float(value), float(limit)))

@@ -109,8 +109,8 @@ class Drives:
 def main() -> None:
     bench = Bench("parity", __doc__.splitlines()[0])
     episode_s = 5.0 if bench.quick else 40.0
-    lessons = DriveSettings((1, 2), max_episode_s=episode_s, disturbance_std_rad=0.05, lock_step=True)
-    stepped = DriveSettings((1001,), prefix="lockstep", max_episode_s=episode_s, lock_step=True)
+    lessons = DriveSettings(tracks=(1, 2), max_episode_s=episode_s, disturbance_std_rad=0.05, lock_step=True)
+    stepped = DriveSettings(tracks=(1001,), prefix="lockstep", max_episode_s=episode_s, lock_step=True)
     console = Console()
     with tempfile.TemporaryDirectory(prefix="understudy-parity-") as folder:
         drives = Drives(Path(folder), console)

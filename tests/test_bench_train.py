@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from bench.harness import Bench
+from bench.peers import running
 from bench.train import __main__ as main
 from bench.train import cartpole, ours
 from bench.train.order import Answer, Order
@@ -111,8 +112,8 @@ def test_our_speed_is_that_of_both_trainings() -> None:
 
 
 def test_without_the_peer_it_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(main, "ROOT", tmp_path)
-    monkeypatch.setattr(main, "PEER", tmp_path / ".peers" / "imitation" / "bin" / "python")
+    monkeypatch.setattr(running, "ROOT", tmp_path)
+    monkeypatch.setattr(running, "PEER", tmp_path / ".peers" / "imitation" / "bin" / "python")
     with pytest.raises(UnderstudyError) as raised:
-        main.require_peer()
+        running.require_peer()
     assert "make peers" in raised.value.fix

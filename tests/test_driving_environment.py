@@ -1,18 +1,12 @@
-"""The Gymnasium environment: what training libraries rely on."""
+"""The car's Gymnasium environment; what it has in common with the others is in `test_environments`."""
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Iterator
 
-import gymnasium
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 
-import sim
-from models.errors import SimulationError
 from sim.driving.environment import DrivingEnvironment
 from sim.driving.world import DrivingConfig
 
@@ -25,41 +19,6 @@ def environment() -> Iterator[DrivingEnvironment]:
     made = DrivingEnvironment()
     yield made
     made.close()
-
-
-def test_gymnasium_accepts_it() -> None:
-    """Catches a broken space, seed, reset or render; the one warning allowed is about actions in SI units."""
-    sim.register()
-    sim.register()
-    made = gymnasium.make("Understudy/Driving-v0", render_mode="rgb_array")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        check_env(made.unwrapped)
-    made.close()
-    unexpected = [str(w.message) for w in caught if "symmetric and normalized" not in str(w.message)]
-    assert unexpected == []
-
-
-def test_a_seed_repeats_an_episode(environment: DrivingEnvironment) -> None:
-    """Catches observations or rewards that depend on the episode before; later episodes have seeds of their own."""
-
-    def episode(seed: int | None) -> tuple[list[bytes], list[float], int]:
-        observation, info = environment.reset(seed=seed)
-        frames, rewards = [observation["observation.images.front"].tobytes()], []
-        for _ in range(15):
-            observation, reward, _, _, info = environment.step(info["expert_action"])
-            frames.append(
-                observation["observation.images.front"].tobytes() + observation["observation.state"].tobytes()
-            )
-            rewards.append(reward)
-        return frames, rewards, info["seed"]
-
-    first = episode(7)
-    following = episode(None)
-    assert episode(7) == first
-    assert episode(None) == following
-    assert first[0] != following[0]
-    assert episode(following[2])[0] == following[0]
 
 
 def test_the_expert_earns_a_lap(environment: DrivingEnvironment) -> None:
@@ -104,20 +63,3 @@ def test_cameras_are_a_choice() -> None:
     }
     assert made.observation_space.contains(observation)
     made.close()
-
-
-def test_mistakes_are_named(environment: DrivingEnvironment) -> None:
-    """Catches NaN actions and misspelt options that would pass silently."""
-    environment.reset(seed=0)
-    with pytest.raises(SimulationError, match="finite"):
-        environment.step(np.array([math.nan, 0.0], np.float32))
-    with pytest.raises(SimulationError, match="speed and yaw rate"):
-        environment.step(np.zeros(3, np.float32))
-    with pytest.raises(SimulationError, match="unknown option"):
-        environment.reset(options={"start": 3.0})
-    with pytest.raises(SimulationError, match="no camera 'rear'"):
-        DrivingEnvironment(cameras=("rear",))
-    with pytest.raises(SimulationError, match="cannot be shown"):
-        DrivingEnvironment(render_mode="human")
-    with pytest.raises(SimulationError, match="needs a length"):
-        DrivingEnvironment(laps=0)

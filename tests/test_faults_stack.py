@@ -15,15 +15,15 @@ import pytest
 
 from bench.faults.bundle_swaps import foreign_bundles, hot_swaps, raising_classifier, refused_swaps
 from bench.faults.bundles import Bundles
-from bench.faults.memory import memory_faults, swap_recurrent, time_faults
+from bench.faults.memory import MEMORY_FAULTS, swap_recurrent, time_faults
 from bench.faults.process_faults import hang_policy, kill_policy
 from bench.faults.recordings import flipped_bits, full_disk, kill_recorder, lost_messages, record_whole, slow_disk
 from bench.faults.rig import rig_contract
 from bench.faults.rows import EXPERT, MODES, POLICY, RECORDING, Row
 from bench.faults.scene import Scene, scene
-from bench.faults.sensors import sensor_faults
+from bench.faults.sensors import SENSOR_FAULTS
 from bench.faults.stack import Counts
-from bench.faults.tally import Tally
+from bench.faults.tally import Tally, inject_each
 from bench.faults.world import kill_gate, noise_beside_policy, noise_beyond_limits, terminate
 
 pytestmark = [pytest.mark.ros, pytest.mark.alone]
@@ -84,7 +84,7 @@ class TestStack:
         """FAULTS 11 to 14. Would catch a policy that drives on a sensor that is gone, frozen, wrong or late."""
         rig = stack.enter(mode)
         only = () if mode == RECORDING else ONE_OF_EACH_ROW
-        require(sensor_faults(rig, mode, 1, only, explain=mode == POLICY), rig)
+        require(inject_each(SENSOR_FAULTS, rig, mode, 1, only, explain=mode == POLICY), rig)
 
     def test_a_hung_policy(self, stack: Stack, mode: str) -> None:
         """FAULTS 1. Would catch a policy that hangs, comes to itself, and takes the robot back."""
@@ -172,7 +172,7 @@ class TestMemory:
         """FAULTS 15. Would catch a state that outlives a gap, is poisoned, or drives before it has warmed up."""
         rig = recurrent.enter(mode)
         only = () if mode == RECORDING else ("recurrent state poisoned", "a tick dropped")
-        require(memory_faults(rig, mode, 1, only, explain=mode == POLICY), rig)
+        require(inject_each(MEMORY_FAULTS, rig, mode, 1, only, explain=mode == POLICY), rig)
 
     def test_simulated_time(self, recurrent: Stack, mode: str) -> None:
         """FAULTS 28. Would catch a watchdog on a clock that stands still, and a state of another episode."""

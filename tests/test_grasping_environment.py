@@ -1,20 +1,15 @@
-"""The Gymnasium environment: what training libraries rely on."""
+"""The arm's Gymnasium environment; what it has in common with the others is in `test_environments`."""
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import gymnasium
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 
-import sim
 from models.contract import load_contract
-from models.errors import SimulationError
 from models.noise_file import load_noise
 from sim.grasping.environment import GraspingEnvironment
 from sim.grasping.objects import ObjectPose, ObjectShape, SceneObject
@@ -32,19 +27,6 @@ def environment() -> Iterator[GraspingEnvironment]:
     made = GraspingEnvironment()
     yield made
     made.close()
-
-
-def test_gymnasium_accepts_it() -> None:
-    """Catches a broken space, seed, reset or render; the one warning allowed is about actions in SI units."""
-    sim.register()
-    sim.register()
-    made = gymnasium.make("Understudy/Grasping-v0", render_mode="rgb_array")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        check_env(made.unwrapped)
-    made.close()
-    unexpected = [str(w.message) for w in caught if "symmetric and normalized" not in str(w.message)]
-    assert unexpected == []
 
 
 def test_spaces_are_the_contracts(environment: GraspingEnvironment) -> None:
@@ -86,26 +68,6 @@ def test_the_state_is_what_the_contract_selects(environment: GraspingEnvironment
         yaws.append(tool.yaw_rad)
     assert min(yaws) < -0.8
     assert max(yaws) > 2.0
-
-
-def test_a_seed_repeats_an_episode(environment: GraspingEnvironment) -> None:
-    """Catches observations or rewards that depend on the episode before; later episodes have seeds of their own."""
-
-    def episode(seed: int | None) -> tuple[list[bytes], list[float], int]:
-        observation, info = environment.reset(seed=seed)
-        frames, rewards = [], []
-        for _ in range(15):
-            observation, reward, _, _, info = environment.step(info["expert_action"])
-            frames.append(b"".join(observation[key].tobytes() for key in sorted(observation)))
-            rewards.append(reward)
-        return frames, rewards, info["seed"]
-
-    first = episode(7)
-    following = episode(None)
-    assert episode(7) == first
-    assert episode(None) == following
-    assert first[0] != following[0]
-    assert episode(following[2])[0] == following[0]
 
 
 def test_the_expert_earns_the_whole_reward(environment: GraspingEnvironment) -> None:
@@ -158,20 +120,3 @@ def test_scenes_and_looks_are_a_choice() -> None:
     assert set(first) == {"observation.images.wrist", "observation.state"}
     assert np.array_equal(first["observation.images.wrist"], second["observation.images.wrist"])
     made.close()
-
-
-def test_mistakes_are_named(environment: GraspingEnvironment) -> None:
-    """Catches NaN actions and misspelt options that would pass silently."""
-    environment.reset(seed=0)
-    with pytest.raises(SimulationError, match="finite"):
-        environment.step(np.array([math.nan, 0.0, 0.0, 0.0, 0.0], np.float32))
-    with pytest.raises(SimulationError, match="three speeds"):
-        environment.step(np.zeros(3, np.float32))
-    with pytest.raises(SimulationError, match="unknown option"):
-        environment.reset(options={"scenes": ()})
-    with pytest.raises(SimulationError, match="no camera 'rear'"):
-        GraspingEnvironment(cameras=("rear",))
-    with pytest.raises(SimulationError, match="cannot be shown"):
-        GraspingEnvironment(render_mode="human")
-    with pytest.raises(SimulationError, match="needs a length"):
-        GraspingEnvironment(time_limit_s=0.0)

@@ -99,7 +99,7 @@ class DemoSettings:
 
 def _scenes(seeds: Sequence[int], prefix: str, **others: Any) -> GraspSettings:
     """Scenes of the demo: the target and up to two things beside it, none against it."""
-    return GraspSettings(tuple(seeds), prefix, clutter=(0, 2), blocked=0.0, leaning=0.0, **others)
+    return GraspSettings(scenes=tuple(seeds), prefix=prefix, clutter=(0, 2), blocked=0.0, leaning=0.0, **others)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,9 +17,9 @@ from bench.faults.bundle_swaps import SPEEDS, swap
 from bench.faults.bundles import COUNT_STEP, TRIGGER_SPEED, WARM_UP_TICKS, Bundles
 from bench.faults.rows import RECORDING, Row
 from bench.faults.scene import Answered, Scene
-from bench.faults.tally import Tally, inject_each
+from bench.faults.tally import Tally
 
-__all__ = ["memory_faults", "swap_recurrent", "time_faults"]
+__all__ = ["MEMORY_FAULTS", "MemoryFault", "swap_recurrent", "time_faults"]
 
 #: More than ``reset_gap`` of half a second.
 GAP_TICKS = 13
@@ -35,14 +35,28 @@ class MemoryFault:
         name: for the table.
         expected: for the table.
         reset: what the policy node's diagnostics count.
-        inject: ticks the rig through it.
+        breaks: the chain of ticks, and ticks the rig through it.
     """
 
     row: int
     name: str
     expected: str
     reset: str
-    inject: Callable[[Scene], None]
+    breaks: Callable[[Scene], None]
+
+    def inject(self, rig: Scene, tally: Tally, *, explain: bool) -> None:
+        """Whatever breaks the chain of ticks, the state starts anew."""
+        rig.settle(tally.mode)
+        rig.ticks(3)
+        rig.settle(tally.mode)
+        begin, said, first = len(rig.log), len(rig.said), len(rig.sent)
+        begin_s, before = time.monotonic(), _resets_told(rig, self.reset)
+        self.breaks(rig)
+        rig.tick_until(lambda: _is_warm(rig, said), 20.0, "the policy to be warm again")
+        _starts_anew(rig, tally, begin, said, first, begin_s)
+        if self.reset and explain:
+            rig.tick_until(lambda: _resets_told(rig, self.reset) > before, 10.0, "the reset to be told")
+            tally.seen[f"counted as {self.reset}"] += 1
 
 
 def _poison(rig: Scene) -> None:
@@ -80,35 +94,6 @@ MEMORY_FAULTS = (
 def _remembered(answer: Answered, base: float) -> int:
     """How many ticks the policy says it remembers."""
     return round((answer.speed - base) / COUNT_STEP)
-
-
-def memory_faults(
-    rig: Scene, mode: str, injections: int, only: Sequence[str] = (), *, explain: bool = True
-) -> list[Row]:
-    """Rows 15 and 28: whatever breaks the chain of ticks, the state starts anew.
-
-    Args:
-        rig: the stack, in ``mode``.
-        mode: who drives.
-        injections: of each fault.
-        only: names of some of them.
-        explain: wait after the first of each until the policy node's diagnostics have counted it.
-    """
-    return inject_each(MEMORY_FAULTS, partial(_inject, rig), mode, injections, only, explain=explain)
-
-
-def _inject(rig: Scene, fault: MemoryFault, tally: Tally, explain: bool) -> None:
-    rig.settle(tally.mode)
-    rig.ticks(3)
-    rig.settle(tally.mode)
-    begin, said, first = len(rig.log), len(rig.said), len(rig.sent)
-    begin_s, before = time.monotonic(), _resets_told(rig, fault.reset)
-    fault.inject(rig)
-    rig.tick_until(lambda: _is_warm(rig, said), 20.0, "the policy to be warm again")
-    _starts_anew(rig, tally, begin, said, first, begin_s)
-    if fault.reset and explain:
-        rig.tick_until(lambda: _resets_told(rig, fault.reset) > before, 10.0, "the reset to be told")
-        tally.seen[f"counted as {fault.reset}"] += 1
 
 
 def _resets_told(rig: Scene, reason: str) -> int:

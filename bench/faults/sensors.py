@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import array
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from bench.faults.rows import EXPERT, Row
+from bench.faults.rows import EXPERT
 from bench.faults.scene import Scene
-from bench.faults.tally import Tally, inject_each
+from bench.faults.tally import Tally
 from il_nodes.ros.stamps import ns_to_stamp, stamp_to_ns
 
-__all__ = ["SENSOR_FAULTS", "SensorFault", "sensor_faults"]
+__all__ = ["SENSOR_FAULTS", "SensorFault"]
 
 Hook = Callable[[Any], Any]
 #: Ticks that each fault lasts beyond the one from which on it counts.
@@ -43,6 +42,26 @@ class SensorFault:
     def expected(self) -> str:
         """For the table."""
         return f"E from tick {self.from_tick} on" if self.from_tick else "E"
+
+    def inject(self, rig: Scene, tally: Tally, *, explain: bool) -> None:
+        """While it lasts nobody follows the policy."""
+        rig.settle(tally.mode)
+        begin, first = len(rig.log), len(rig.sent)
+        plain = rig.odometry, rig.image
+        state, image = self.make(rig)
+        try:
+            rig.odometry, rig.image = state or plain[0], image or plain[1]
+            rig.ticks(self.from_tick + 1 + LASTS_TICKS)
+            if explain and self.words:
+                rig.tick_until_said("policy: policy", self.words, 5.0)
+                tally.seen[f"the policy node says '{self.words}'"] += 1
+            log = rig.log[begin:]
+        finally:
+            rig.odometry, rig.image = plain
+        effect = rig.sent[first + self.from_tick]
+        if tally.mode == EXPERT:
+            effect = rig.sent[first]
+        tally.hand_over(log, effect.stamp_ns, effect.at_s)
 
 
 def _nothing(message: Any) -> Any:
@@ -106,38 +125,3 @@ SENSOR_FAULTS = (
     SensorFault(13, "camera all 255", "saturated: /camera", lambda rig: (None, _paint(255))),
     SensorFault(14, "odometry two ticks behind", "too far apart", lambda rig: (_behind(2, rig), None), 1),
 )
-
-
-def sensor_faults(
-    rig: Scene, mode: str, injections: int, only: Sequence[str] = (), *, explain: bool = True
-) -> list[Row]:
-    """Inject all of them into a running stack.
-
-    Args:
-        rig: the stack, in ``mode``.
-        mode: who drives.
-        injections: of each fault.
-        only: names of some of them.
-        explain: let the first of each last until the policy node's diagnostics have said why.
-    """
-    return inject_each(SENSOR_FAULTS, partial(_inject, rig), mode, injections, only, explain=explain)
-
-
-def _inject(rig: Scene, fault: SensorFault, tally: Tally, explain: bool) -> None:
-    rig.settle(tally.mode)
-    begin, first = len(rig.log), len(rig.sent)
-    plain = rig.odometry, rig.image
-    state, image = fault.make(rig)
-    try:
-        rig.odometry, rig.image = state or plain[0], image or plain[1]
-        rig.ticks(fault.from_tick + 1 + LASTS_TICKS)
-        if explain and fault.words:
-            rig.tick_until_said("policy: policy", fault.words, 5.0)
-            tally.seen[f"the policy node says '{fault.words}'"] += 1
-        log = rig.log[begin:]
-    finally:
-        rig.odometry, rig.image = plain
-    effect = rig.sent[first + fault.from_tick]
-    if tally.mode == EXPERT:
-        effect = rig.sent[first]
-    tally.hand_over(log, effect.stamp_ns, effect.at_s)

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from bench.faults.bundle_swaps import foreign_bundles, hot_swaps, raising_classifier, refused_swaps
 from bench.faults.bundles import Bundles
-from bench.faults.memory import memory_faults, swap_recurrent, time_faults
+from bench.faults.memory import MEMORY_FAULTS, swap_recurrent, time_faults
 from bench.faults.process_faults import hang_policy, killed_policies
 from bench.faults.recordings import flipped_bits, full_disk, kill_recorder, lost_messages, record_whole, slow_disk
 from bench.faults.rows import MODES, POLICY, RECORDING, Row
 from bench.faults.scene import Scene, scene
-from bench.faults.sensors import sensor_faults
+from bench.faults.sensors import SENSOR_FAULTS
+from bench.faults.tally import inject_each
 from bench.faults.world import kill_gate, noise_beside_policy, noise_beyond_limits, terminate_stack
 
 __all__ = ["Counts", "run_stack_faults"]
@@ -105,7 +106,7 @@ def stack_faults(rig: Scene, bundles: Bundles, mode: str, counts: Counts) -> lis
     """What leaves the stack as it was: hangs, sensors, bundles."""
     return [
         hang_policy(rig, mode, counts.process),
-        *sensor_faults(rig, mode, counts.sensors, explain=mode == POLICY),
+        *inject_each(SENSOR_FAULTS, rig, mode, counts.sensors, explain=mode == POLICY),
         raising_classifier(rig, mode, counts.sensors),
         hot_swaps(rig, mode, bundles, counts.process),
         *refused_swaps(rig, mode, bundles, counts.stack),
@@ -117,7 +118,7 @@ def stack_faults(rig: Scene, bundles: Bundles, mode: str, counts: Counts) -> lis
 def recurrent_faults(rig: Scene, bundles: Bundles, mode: str, counts: Counts) -> list[Row]:
     """What a state must not survive; on simulated time, which is put wherever a fault wants it."""
     return [
-        *memory_faults(rig, mode, counts.sensors),
+        *inject_each(MEMORY_FAULTS, rig, mode, counts.sensors),
         swap_recurrent(rig, mode, bundles, counts.stack),
         *time_faults(rig, mode, counts.stack),
     ]

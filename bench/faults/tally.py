@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from bench.faults.rig import Decided
 from bench.faults.rows import EXPERT, Row
 from bench.faults.scene import Scene
 
-__all__ = ["Tally", "inject_each"]
+__all__ = ["Fault", "Tally", "inject_each"]
 
 
 @dataclass
@@ -111,25 +111,28 @@ class Tally:
         )
 
 
-class _Injectable(Protocol):
-    """What :func:`inject_each` asks of a fault."""
+class Fault(Protocol):
+    """One kind of fault, as :func:`inject_each` injects it."""
 
     @property
-    def row(self) -> int: ...
+    def row(self) -> int:
+        """In the table of faults."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """For the table."""
 
     @property
-    def expected(self) -> str: ...
+    def expected(self) -> str:
+        """For the table."""
 
-
-FaultT = TypeVar("FaultT", bound=_Injectable)
+    def inject(self, rig: Scene, tally: Tally, *, explain: bool) -> None:
+        """Once, into a running stack, and judge what it did; with ``explain``, wait until the nodes have said why."""
 
 
 def inject_each(
-    faults: Sequence[FaultT],
-    inject: Callable[[FaultT, Tally, bool], None],
+    faults: Sequence[Fault],
+    rig: Scene,
     mode: str,
     injections: int,
     only: Sequence[str] = (),
@@ -140,11 +143,11 @@ def inject_each(
 
     Args:
         faults: what there is.
-        inject: called with the fault, its tally, and whether to wait until the nodes have said why.
+        rig: the stack, in ``mode``.
         mode: who drives.
         injections: of each fault.
         only: names of some of them.
-        explain: wait so with the first of each.
+        explain: wait after the first of each until the nodes have said why.
     """
     rows = []
     for fault in faults:
@@ -153,6 +156,6 @@ def inject_each(
         tally = Tally(fault.row, fault.name, mode, fault.expected)
         for number in range(injections):
             with tally.injection():
-                inject(fault, tally, explain and number == 0)
+                fault.inject(rig, tally, explain=explain and number == 0)
         rows.append(tally.to_row())
     return rows

@@ -57,7 +57,7 @@ def chain(bench: Bench, quick: bool) -> dict[str, object]:
     """Learn, measure, fit slopes, draw."""
     size = QUICK if quick else Size()
     costs: dict[str, list[list[float]]] = {name: [] for name in SIDES}
-    for seed in bench.seeds[:2] if quick else bench.seeds:
+    for seed in bench.chosen_seeds(2):
         for name, (rule, lasting) in SIDES.items():
             costs[name].append([_cost(rule, lasting, horizon, seed, size) for horizon in size.horizons])
             print(f"chain, seed {seed}, {name}: {[round(one, 4) for one in costs[name][-1]]}", file=sys.stderr)

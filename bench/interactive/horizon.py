@@ -65,7 +65,7 @@ def horizon(bench: Bench, quick: bool) -> dict[str, object]:
     size, units = QUICK if quick else Size(), kept_units(bench, "horizon")
     costs: dict[str, list[list[float]]] = {name: [] for name in SIDES}
     left: dict[str, list[float]] = {name: [] for name in SIDES}
-    for seed in bench.seeds[:1] if quick else bench.seeds:
+    for seed in bench.chosen_seeds():
         for name in SIDES:
             settings = {"size": asdict(size), "seed": seed}
             found = units.get(f"{name}-{seed}", settings, partial(_costs, name, seed, size))

@@ -71,7 +71,7 @@ def kart(bench: Bench, quick: bool) -> dict[str, object]:
     size, units = QUICK if quick else Size(), kept_units(bench, "kart")
     falls: dict[str, list[list[float]]] = {name: [] for name in SIDES}
     labels: dict[str, list[int]] = {name: [] for name in SIDES}
-    for seed in bench.seeds[:1] if quick else bench.seeds:
+    for seed in bench.chosen_seeds():
         for name, rule in SIDES.items():
             settings = {"size": asdict(size), "rule": repr(rule), "seed": seed, "pixel_noise": PIXEL_NOISE}
             found = units.get(f"{name}-{seed}", settings, partial(_falls, rule, seed, size))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench import figures
 from bench.harness import RESULTS, bootstrap_interval
 from understudy.report.style import PALETTE
 
@@ -39,12 +40,7 @@ class Curve:
 
 def new_axes(columns: int, size: tuple[float, float], **options: Any) -> tuple[Any, Any]:
     """A figure with a row of axes."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, columns, figsize=size, squeeze=False, constrained_layout=True, **options)
+    figure, axes = figures.new_figure(1, columns, size, **options)
     for axis in axes[0]:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(color=_colour("grid"))
@@ -53,12 +49,7 @@ def new_axes(columns: int, size: tuple[float, float], **options: Any) -> tuple[A
 
 def save(figure: Any, name: str, *, quick: bool = False) -> None:
     """Write ``bench/results/NAME.png``; of a quick run ``runs/bench/NAME.png``, which replaces no figure."""
-    from matplotlib import pyplot
-
-    folder = QUICK if quick else RESULTS
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.png", dpi=100)
-    pyplot.close(figure)
+    figures.save(figure, (QUICK if quick else RESULTS) / f"{name}.png", dpi=100)
 
 
 def draw_costs(

@@ -56,7 +56,7 @@ def safe(bench: Bench, quick: bool) -> dict[str, object]:
     """Learn, count, compare, draw."""
     size, units = QUICK if quick else Size(), kept_units(bench, "safe")
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in SIDES}
-    for seed in bench.seeds[:1] if quick else bench.seeds:
+    for seed in bench.chosen_seeds():
         for name, rule in SIDES.items():
             settings = {"size": asdict(size), "rule": repr(rule), "seed": seed}
             runs[name].append(units.get(f"{name}-{seed}", settings, partial(_learned, rule, seed, size)))

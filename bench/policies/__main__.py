@@ -37,25 +37,25 @@ class Experiment:
 EXPERIMENTS: dict[str, Experiment] = {
     "chunks": Experiment(
         "the arm grasps while 30 % of its frames are late, with and without chunks and ensembling",
-        lambda bench, quick: chunks.run(bench, bench.seeds[:1] if quick else bench.seeds, quick),
+        chunks.run,
     ),
     "costs": Experiment("milliseconds a tick: every head, drawn or not, and the encoders", costs.run),
     "keypoints": Experiment(
         "the arm grasps with keypoints and with a flattened image",
-        lambda bench, quick: keypoints.run(bench, bench.seeds[:1] if quick else bench.seeds, quick),
+        keypoints.run,
     ),
     "memory": Experiment(
         "a sign seen early decides later, a velocity nobody reports: one frame, a stack, GRU, LSTM",
-        lambda bench, quick: memory.run(bench, bench.seeds[:1] if quick else bench.seeds, quick),
+        memory.run,
     ),
     "modes": Experiment(
         "an obstacle passed on either side: regression averages, heads with a distribution do not",
-        lambda bench, quick: modes.run(bench, bench.seeds[:1] if quick else bench.seeds, quick),
+        modes.run,
     ),
     "recovery": Experiment("the car is thrown off the centre: ALVINN's shifts, side and trail cameras, none", recovery),
     "sampling": Experiment(
         "a policy fed its own previous action, with and without scheduled sampling",
-        lambda bench, quick: sampling.run(bench, bench.seeds[:1] if quick else bench.seeds, quick),
+        sampling.run,
     ),
 }
 """By name."""

@@ -31,6 +31,8 @@ from bench.harness import Bench, Interval, bootstrap_interval, wilson_interval
 from bench.policies.chunks_pictures import draw_success
 from bench.policies.grasps import DISTURBED, PERIOD_NS, Arrays, Grasp, demonstrate, grasp, table
 from bench.policies.kept_seeds import Found, KeptSeeds
+from bench.policies.seeds import shown_seeds, tried_seeds
+from bench.policies.tables import of_each
 from il_nodes.gate.decision import Driver
 from il_nodes.gate.gate import Gate
 from models.chunks import TemporalEnsemble
@@ -207,7 +209,7 @@ class Arm:
         self._gate.offer_proposal(proposal, now_ns, now_ns * 1e-9)
 
 
-def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
+def run(bench: Bench, quick: bool) -> dict[str, object]:
     """Learn, grasp with frames in time and late, compare; goals are held by ``bench``."""
     size = QUICK if quick else Size()
     torch.set_num_threads(1)  # a single observation is too small to share
@@ -217,7 +219,7 @@ def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
     }
     settings = (asdict(size), asdict(GraspDemoSettings().learning()), ROBOT.read_text())
     kept = KeptSeeds("chunks", settings, resume=bench.options.resume)
-    for seed in seeds:
+    for seed in bench.chosen_seeds():
         found = kept.result(seed, partial(_one_seed, seed, size))
         for condition, ways in tries.items():
             for name, each in ways.items():
@@ -229,7 +231,7 @@ def _one_seed(seed: int, size: Size) -> Found:
     """Every way and condition by name: demonstrations, policies and scenes are this seed's own."""
     contract = load_contract(ROBOT)
     with tempfile.TemporaryDirectory() as folder:
-        shown = range(10_000 * (seed + 1), 10_000 * (seed + 1) + size.demonstrated)
+        shown = shown_seeds(seed + 1, size.demonstrated)
         demonstrating = table(DISTURBED, time_limit_s=20.0)
         dataset = demonstrate(Path(folder) / "dataset", contract, shown, demonstrating)
         demonstrating.close()
@@ -258,7 +260,7 @@ def _try_all(policy: Policy, contract: Contract, way: Way, share: float, seed: i
     environment = table(time_limit_s=TIME_LIMIT_S)
     grasps: list[Grasp] = []
     ticks = fresh = by_policy = 0
-    for scene in range(10_000 * (seed + 1) + 5_000, 10_000 * (seed + 1) + 5_000 + count):
+    for scene in tried_seeds(seed + 1, count):
         arm = Arm(policy, contract, way, LateFrames(share, scene))
         grasps.append(grasp(environment, scene, arm.act))
         ticks, fresh, by_policy = ticks + arm.ticks, fresh + arm.fresh, by_policy + arm.by_policy
@@ -270,9 +272,7 @@ def _try_all(policy: Policy, contract: Contract, way: Way, share: float, seed: i
 def _report(bench: Bench, size: Size, tries: Mapping[str, Mapping[str, Sequence[Tries]]]) -> dict[str, object]:
     """Rates with intervals, goals, and a picture of them."""
     good_s = GOOD_TIME * float(np.median(_seconds(tries["in_time"]["chunks"]) or [TIME_LIMIT_S]))
-    rates = {
-        condition: {name: _rate(each, size, good_s) for name, each in ways.items()} for condition, ways in tries.items()
-    }
+    rates = of_each(tries, lambda each: _rate(each, size, good_s))
     share = rates["late"]["chunks"].policy_share
     bench.goal("chunks: policy's share of the ticks, frames late", share, ">=", MOVED)
     gained: dict[str, Interval] = {}
@@ -285,7 +285,7 @@ def _report(bench: Bench, size: Size, tries: Mapping[str, Mapping[str, Sequence[
                 gained[f"{name} - {other}"] = gain
                 bench.goal(f"chunks: in good time, frames late, {name} - {other}, lower bound", gain.low, ">=", 0.05)
     titles = {name: WAYS[name].title for name in size.ways}
-    curves = {condition: {name: _seconds(each) for name, each in ways.items()} for condition, ways in tries.items()}
+    curves = of_each(tries, _seconds)
     picture = bench.picture("chunks")
     draw_success(curves, titles, size.tried * len(tries["late"]["chunks"]), TIME_LIMIT_S, picture)
     return {
@@ -294,12 +294,9 @@ def _report(bench: Bench, size: Size, tries: Mapping[str, Mapping[str, Sequence[
         "late_s": LATE_PERIODS * PERIOD_NS * 1e-9,
         "time_limit_s": TIME_LIMIT_S,
         "good_time_s": good_s,
-        "rates": {condition: {name: asdict(rate) for name, rate in ways.items()} for condition, ways in rates.items()},
+        "rates": of_each(rates, asdict),
         "in_good_time_gained_late": {name: asdict(gain) for name, gain in gained.items()},
-        "by_seed": {
-            condition: {name: [asdict(one) for one in each] for name, each in ways.items()}
-            for condition, ways in tries.items()
-        },
+        "by_seed": of_each(tries, lambda each: [asdict(one) for one in each]),
         "picture": str(picture.relative_to(ROOT)),
     }
 

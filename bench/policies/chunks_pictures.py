@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.figures import new_figure, save
+
 __all__ = ["draw_success"]
 
 TITLES = {"in_time": "all frames in time (control)", "late": "30 % of frames late"}
@@ -28,12 +30,8 @@ def draw_success(
     path: Path,
 ) -> None:
     """One panel a condition: the share of ``tries`` that had succeeded by each second."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, panels = pyplot.subplots(1, len(seconds), figsize=(9.0, 3.6), sharey=True, constrained_layout=True)
+    figure, axes = new_figure(1, len(seconds), (9.0, 3.6), sharey=True)
+    panels = axes[0]
     for panel, (condition, ways) in zip(panels, seconds.items(), strict=True):
         for name, times in ways.items():
             color, line = STYLES[name]
@@ -44,6 +42,4 @@ def draw_success(
         panel.grid(alpha=0.25)
     panels[0].set_ylabel("scenes held up")
     panels[-1].legend(loc="lower right", fontsize=8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    save(figure, path)

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from bench.demonstrations import demonstrated
 from models.contract import Contract, Memory
-from models.episodes import EXPERT, Episode, EpisodeDataset, write_dataset
+from models.episodes import Episode, EpisodeDataset, write_dataset
 from sim.driving.expert import Expert
 from sim.driving.world import PERIOD_S, DrivingWorld
 
@@ -92,17 +93,11 @@ def _lap(contract: Contract, track: int, world: DrivingWorld) -> Episode:
         actions.append(expert.command_at(world.projection, car.yaw_rad, car.speed_m_s))
         stamps.append(world.state.stamp_ns)
         world.step(*actions[-1])
-    starts = np.zeros(len(stamps), np.bool_)
-    starts[0] = True
-    commands = np.array(actions, np.float32)
-    return Episode(
-        episode_id=f"track-{track}",
-        stamps_ns=np.array(stamps, np.int64),
-        observations={key: np.stack(rows) for key, rows in frames.items()},
-        actions=commands,
-        executed=commands,
-        driver=np.full(len(stamps), EXPERT, np.uint8),
-        starts_memory=starts,
+    return demonstrated(
+        f"track-{track}",
+        np.array(stamps, np.int64),
+        {key: np.stack(rows) for key, rows in frames.items()},
+        np.array(actions, np.float32),
     )
 
 

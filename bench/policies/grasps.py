@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from bench.demonstrations import demonstrated
 from models.contract import Contract
 from models.data import FloatArray
-from models.episodes import EXPERT, Episode, EpisodeDataset, write_dataset
+from models.episodes import Episode, EpisodeDataset, write_dataset
 from sim.grasping.disturbances import DisturbanceConfig
 from sim.grasping.environment import GraspingEnvironment
 from sim.grasping.scene import SceneConfig
@@ -72,18 +73,11 @@ def show(scene: int, environment: GraspingEnvironment) -> Episode:
         intended.append(environment.expert_action())
         observation, _, terminated, truncated, _ = environment.step(intended[-1])
         ended = terminated or truncated
-    ticks = len(seen)
-    starts = np.zeros(ticks, np.bool_)
-    starts[0] = True
-    actions = np.array(intended, np.float32)
-    return Episode(
-        episode_id=f"scene-{scene}",
-        stamps_ns=PERIOD_NS * np.arange(1, ticks + 1, dtype=np.int64),
-        observations={key: np.stack([frame[key] for frame in seen]) for key in seen[0]},
-        actions=actions,
-        executed=actions,
-        driver=np.full(ticks, EXPERT, np.uint8),
-        starts_memory=starts,
+    return demonstrated(
+        f"scene-{scene}",
+        PERIOD_NS * np.arange(1, len(seen) + 1, dtype=np.int64),
+        {key: np.stack([frame[key] for frame in seen]) for key in seen[0]},
+        np.array(intended, np.float32),
     )
 
 

@@ -79,13 +79,13 @@ class Learned:
     training_s: float
 
 
-def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
+def run(bench: Bench, quick: bool) -> dict[str, object]:
     """Learn, grasp, compare; goals are held by ``bench``."""
     size = QUICK if quick else Size()
     torch.set_num_threads(1)  # a single observation is too small to share
     settings = (asdict(size), asdict(GraspDemoSettings().learning()), ROBOT.read_text())
     kept = KeptSeeds("keypoints", settings, resume=bench.options.resume)
-    found = [kept.result(seed, partial(_one_seed, seed, size)) for seed in seeds]
+    found = [kept.result(seed, partial(_one_seed, seed, size)) for seed in bench.chosen_seeds()]
     learned = {name: [Learned(**each["learned"][name]) for each in found] for name in size.encoders}
     report = _report(bench, size, learned, [each["misled"] for each in found])
     return {**report, "seconds_by_seed": kept.seconds}

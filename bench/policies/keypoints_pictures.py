@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.figures import new_figure, save
+
 __all__ = ["draw_curves"]
 
 TITLES = {"small": "flattened image", "keypoints": "keypoints"}
@@ -16,12 +18,8 @@ COLORS = {"small": "#8c8c8c", "keypoints": "#0072b2"}
 
 def draw_curves(curves: Mapping[str, Sequence[Sequence[tuple[int, float]]]], path: Path) -> None:
     """A thin line a seed and a thick one for their mean, by epoch."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6.5, 3.8), constrained_layout=True)
+    figure, panels = new_figure(1, 1, (6.5, 3.8))
+    axes = panels[0, 0]
     for name, seeds in curves.items():
         epochs = [epoch for epoch, _ in seeds[0]]
         shares = np.array([[share for _, share in seed] for seed in seeds])
@@ -31,6 +29,4 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[tuple[int, float]]]], pat
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    save(figure, path)

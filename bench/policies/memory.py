@@ -27,6 +27,8 @@ from bench.policies.lane.ice import Ice
 from bench.policies.lane.learning import learn, network
 from bench.policies.lane.robot import Array, World, demonstrate, drive, expert_act, policy_act, robot_contract
 from bench.policies.memory_pictures import draw_memory, draw_slides
+from bench.policies.seeds import shown_seeds, tried_seeds
+from bench.policies.tables import of_each
 from models.contract import Contract
 from models.episodes import EpisodeDataset
 from models.policies import Policy
@@ -77,11 +79,11 @@ class Size:
 QUICK = Size(memories=("single", "stack_of_4", "gru"), controlled=("single",))
 
 
-def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
+def run(bench: Bench, quick: bool) -> dict[str, object]:
     """Learn, drive, compare and draw; goals are held by ``bench``."""
     size = QUICK if quick else Size()
     kept = KeptSeeds("memory", asdict(size), resume=bench.options.resume)
-    found = [kept.result(seed, partial(_one_seed, seed, size)) for seed in seeds]
+    found = [kept.result(seed, partial(_one_seed, seed, size)) for seed in bench.chosen_seeds()]
     report = _report(bench, size, found)
     draw_memory(report, bench.picture("memory"))
     draw_slides({name: [np.array(way) for way in ways] for name, ways in found[0]["ways"].items()}, SLIDES)
@@ -107,10 +109,10 @@ def _one_seed(seed: int, size: Size) -> Found:
 def _read_signs(truthful: bool, seed: int, names: Sequence[str], size: Size) -> dict[str, dict[str, int]]:
     """By memory and gap, how many drives of this seed's policies passed on the way's side."""
     world = Fork(SHOWN_GAPS, truthful=truthful)
-    starts = range(10_000 * seed + 5_000, 10_000 * seed + 5_000 + size.driven)
+    starts = tried_seeds(seed, size.driven)
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        shown = range(10_000 * seed, 10_000 * seed + size.signs)
+        shown = shown_seeds(seed, size.signs)
         dataset = demonstrate(Path(folder) / "dataset", world, robot_contract(world), shown, unsteady=UNSTEADY_M_S)
         for name in names:
             policy, contract, training_s = _learn(dataset, world, name, JointOptions(clusters=16), seed, size)
@@ -151,11 +153,11 @@ def _slide(name: str, seed: int, size: Size) -> tuple[list[Array], float]:
         size: of the experiment.
     """
     world = Ice(shows_slide=name == "told")
-    starts = range(10_000 * seed + 5_000, 10_000 * seed + 5_000 + size.driven)
+    starts = tried_seeds(seed, size.driven)
     if name == "expert":
         return [drive(world, expert_act(world), start).places for start in starts], 0.0
     with tempfile.TemporaryDirectory() as folder:
-        shown = range(10_000 * seed, 10_000 * seed + size.slides)
+        shown = shown_seeds(seed, size.slides)
         dataset = demonstrate(
             Path(folder) / "dataset", world, robot_contract(world), shown, unsteady=UNSTEADY_M_S, disturbed=PUSHED_M_S2
         )
@@ -172,12 +174,7 @@ def _report(bench: Bench, size: Size, found: Sequence[Found]) -> dict[str, objec
         kind: {name: {gap: [one["right"][kind][name][gap] for one in found] for gap in GAPS} for name in names}
         for kind, names in kinds.items()
     }
-    right = {
-        kind: {
-            name: {gap: wilson_interval(sum(each), count) for gap, each in gaps.items()} for name, gaps in names.items()
-        }
-        for kind, names in by_seed.items()
-    }
+    right = of_each(by_seed, lambda gaps: {gap: wilson_interval(sum(each), count) for gap, each in gaps.items()})
     _hold_signs(bench, right)
     offsets = {name: np.array([one["offset_m"][name] for one in found]) for name in ("expert", "told", *size.memories)}
     # Of a seed all started alike and got the same knocks.
@@ -188,10 +185,7 @@ def _report(bench: Bench, size: Size, found: Sequence[Found]) -> dict[str, objec
     return {
         "size": asdict(size),
         "gap_ticks": GAPS,
-        "right_side": {
-            kind: {name: {gap: asdict(rate) for gap, rate in gaps.items()} for name, gaps in names.items()}
-            for kind, names in right.items()
-        },
+        "right_side": of_each(right, lambda gaps: {gap: asdict(rate) for gap, rate in gaps.items()}),
         "right_side_by_seed": by_seed,
         "offset_on_ice_m": {name: asdict(bootstrap_interval(values)) for name, values in offsets.items()},
         "offset_over_the_expert": {name: asdict(interval) for name, interval in times.items()},

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.policies.lane.ice import HALF_ROAD_M
-from bench.policies.lane.pictures import draw_bars, new_figure, save
+from bench.policies.lane.pictures import draw_bars, new_figure, new_panels, save
 from bench.policies.lane.robot import Array
 
 __all__ = ["draw_memory", "draw_slides"]
@@ -43,11 +43,8 @@ def draw_memory(found: Mapping[str, Any], path: Path) -> None:
 
 def draw_slides(ways: Mapping[str, Sequence[Array]], path: Path) -> None:
     """Distance from the middle over the way, one panel a driver."""
-    rows = -(-len(ways) // 3)
-    figure, axes = new_figure(rows, 3, (9.0, 2.2 * rows), sharex=True, sharey=True)
-    for spare in axes.flat[len(ways) :]:
-        spare.set_visible(False)
-    for axis, (name, places) in zip(axes.flat, ways.items(), strict=False):
+    figure, panels = new_panels(len(ways), 9.0, 2.2)
+    for axis, (name, places) in zip(panels, ways.items(), strict=False):
         for way in places:
             axis.plot(way[:, 0], way[:, 1], color=LINE, linewidth=0.7, alpha=0.5)
         axis.set(title=name.replace("_", " "), ylim=(-1.1 * HALF_ROAD_M, 1.1 * HALF_ROAD_M))

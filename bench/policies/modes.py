@@ -30,6 +30,8 @@ from bench.policies.lane.fork import CRUISE_M_S, Fork
 from bench.policies.lane.learning import drawing, learn, network
 from bench.policies.lane.robot import Act, Array, demonstrate, drive, expert_act, policy_act, robot_contract
 from bench.policies.modes_pictures import draw_commands, draw_drives, draw_rates
+from bench.policies.seeds import shown_seeds, tried_seeds
+from bench.policies.tables import of_each
 from models.episodes import EpisodeDataset
 from models.policies import Policy
 from models.policies.heads import (
@@ -146,7 +148,7 @@ class Example:
     first: Array
 
 
-def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
+def run(bench: Bench, quick: bool) -> dict[str, object]:
     """Learn, drive, compare and draw; goals are held by ``bench``."""
     size = QUICK if quick else Size()
     tries: dict[str, dict[str, list[Tries]]] = {
@@ -155,7 +157,7 @@ def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
         "one_way": {name: [] for name in size.controlled},
     }
     examples: dict[str, Example] = {}
-    for seed in seeds:
+    for seed in bench.chosen_seeds():
         for name, example in _two_ways(tries, seed, size).items():
             examples.setdefault(name, example)
         _one_way(tries["one_way"], seed, size)
@@ -168,7 +170,7 @@ def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
 
 def _two_ways(tries: Mapping[str, Mapping[str, list[Tries]]], seed: int, size: Size) -> dict[str, Example]:
     """Append what this seed's policies do; the drives in whole chunks, to draw."""
-    world, starts = Fork(), _starts(seed, size)
+    world, starts = Fork(), tried_seeds(seed, size.driven)
     one, example = _try_all(world, lambda _start: expert_act(world), starts)
     tries["two_ways"]["expert"].append(one)
     examples = {"expert": example}
@@ -193,7 +195,7 @@ def _one_way(tries: Mapping[str, list[Tries]], seed: int, size: Size) -> None:
         for name in size.controlled:
             policy, training_s = _learn(dataset, name, seed)
             drive_whole = partial(policy_act, policy, dataset.contract, every=CHUNK)
-            one, _ = _try_all(world, drive_whole, _starts(seed, size))
+            one, _ = _try_all(world, drive_whole, tried_seeds(seed, size.driven))
             _add({"one_way": tries}, "one_way", name, seed, replace(one, training_s=training_s))
 
 
@@ -203,13 +205,8 @@ def _add(tries: Mapping[str, Mapping[str, list[Tries]]], kind: str, name: str, s
 
 
 def _shown(folder: Path, world: Fork, seed: int, size: Size) -> EpisodeDataset:
-    seeds = range(10_000 * seed, 10_000 * seed + size.demonstrated)
-    return demonstrate(folder / "dataset", world, robot_contract(world), seeds, unsteady=UNSTEADY_M_S)
-
-
-def _starts(seed: int, size: Size) -> range:
-    """Seeds of this seed's drives, which nobody has shown."""
-    return range(10_000 * seed + 5_000, 10_000 * seed + 5_000 + size.driven)
+    shown = shown_seeds(seed, size.demonstrated)
+    return demonstrate(folder / "dataset", world, robot_contract(world), shown, unsteady=UNSTEADY_M_S)
 
 
 def _learn(dataset: EpisodeDataset, name: str, seed: int) -> tuple[Policy, float]:
@@ -233,10 +230,7 @@ def _try_all(world: Fork, driver: Callable[[int], Act], starts: range) -> tuple[
 def _report(bench: Bench, size: Size, tries: Mapping[str, Mapping[str, Sequence[Tries]]]) -> dict[str, object]:
     """Rates with intervals, and goals."""
     count = size.driven * len(tries["two_ways"]["expert"])
-    passed = {
-        kind: {name: wilson_interval(sum(one.passed for one in each), count) for name, each in found.items()}
-        for kind, found in tries.items()
-    }
+    passed = of_each(tries, lambda each: wilson_interval(sum(one.passed for one in each), count))
     two = tries["two_ways"]
     straight = {name: wilson_interval(sum(one.straight for one in each), count) for name, each in two.items()}
     rarer = {name: wilson_interval(sum(map(_rarer, each)), count) for name, each in two.items()}
@@ -254,13 +248,11 @@ def _report(bench: Bench, size: Size, tries: Mapping[str, Mapping[str, Sequence[
         bench.goal(f"modes: {name} passes, expert of one way (control)", rate.value, ">=", GOAL)
     return {
         "size": asdict(size),
-        "passed": {kind: {name: asdict(rate) for name, rate in found.items()} for kind, found in passed.items()},
+        "passed": of_each(passed, asdict),
         "chunk": CHUNK,
         "first_command_straight": {name: asdict(rate) for name, rate in straight.items()},
         "took_the_rarer_side": {name: asdict(rate) for name, rate in rarer.items()},
-        "by_seed": {
-            kind: {name: [asdict(one) for one in each] for name, each in found.items()} for kind, found in tries.items()
-        },
+        "by_seed": of_each(tries, lambda each: [asdict(one) for one in each]),
     }
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.policies.lane.fork import OBSTACLE_RADIUS_M, ROBOT_RADIUS_M
-from bench.policies.lane.pictures import draw_bars, new_figure, save
+from bench.policies.lane.pictures import draw_bars, new_figure, new_panels, save
 from bench.policies.lane.robot import Array
 
 __all__ = ["draw_commands", "draw_drives", "draw_rates"]
 
-COLUMNS = 3
 # Okabe & Ito's: blue passes, vermilion does not.
 PASSES, HITS = "#0072b2", "#d55e00"
 #: Of the same policies, in the order of their markers.
@@ -43,7 +42,7 @@ def draw_rates(found: Mapping[str, Any], path: Path) -> None:
 
 def draw_drives(places: Mapping[str, Sequence[Array]], path: Path) -> None:
     """The way of every drive, one panel a head; dotted: what the robot's middle must not enter."""
-    figure, panels = _panels(len(places), 2.0)
+    figure, panels = new_panels(len(places), 8.0, 2.0, 0.6)
     for panel, (name, drives) in zip(panels, places.items(), strict=False):
         panel.add_patch(_disc(OBSTACLE_RADIUS_M, color="#5d6878"))
         panel.add_patch(_disc(OBSTACLE_RADIUS_M + ROBOT_RADIUS_M, fill=False, linestyle=":"))
@@ -58,7 +57,7 @@ def draw_drives(places: Mapping[str, Sequence[Array]], path: Path) -> None:
 
 def draw_commands(first: Mapping[str, Array], path: Path) -> None:
     """Speeds of both wheels in the first answer to the obstacle, above the cruise's; the dotted line is straight on."""
-    figure, panels = _panels(len(first), 2.4)
+    figure, panels = new_panels(len(first), 8.0, 2.4, 0.6)
     for panel, (name, commands) in zip(panels, first.items(), strict=False):
         panel.axline((0.0, 0.0), slope=1.0, color="#5d6878", linestyle=":", linewidth=1)
         panel.plot(commands[:, 0], commands[:, 1], "o", color=PASSES, markersize=3, alpha=0.5)
@@ -66,14 +65,6 @@ def draw_commands(first: Mapping[str, Array], path: Path) -> None:
     figure.supxlabel("left wheel, above cruise (m/s)")
     figure.supylabel("right wheel, above cruise (m/s)")
     save(figure, path)
-
-
-def _panels(count: int, height: float) -> tuple[Any, Any]:
-    rows = -(-count // COLUMNS)
-    figure, axes = new_figure(rows, COLUMNS, (8.0, height * rows + 0.6), sharex=True, sharey=True)
-    for spare in axes.flat[count:]:
-        spare.set_visible(False)
-    return figure, axes.flat
 
 
 def _disc(radius_m: float, **style: Any) -> Any:

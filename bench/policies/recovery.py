@@ -86,7 +86,7 @@ class Outcome:
 def recovery(bench: Bench, quick: bool) -> dict[str, object]:
     """Learn, drive, compare and draw; goals are held by ``bench``."""
     size = QUICK if quick else Size()
-    seeds = bench.seeds[:1] if quick else bench.seeds
+    seeds = bench.chosen_seeds()
     cv2.setNumThreads(1)  # one picture of 96 x 64 pixels is too small to share
     outcomes: dict[str, list[Outcome]] = {name: [] for name in ("expert", *size.variants)}
     frames: list[int] = []

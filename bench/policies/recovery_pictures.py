@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.figures import new_figure, save
 from bench.policies.drives import Drive
 from bench.policies.variants import VARIANTS
 from bench.policies.views import look_aside
@@ -22,28 +23,10 @@ COLORS = {"expert": "#2a7f4f", "none": "#8c8c8c", "not_relabelled": "#c0603a"}
 HELPING = "#2b6cb0"
 
 
-def _figure(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Any, Any]:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(rows, columns, figsize=size, squeeze=False, constrained_layout=True, **options)
-    return figure, axes
-
-
-def _save(figure: Any, path: Path) -> None:
-    from matplotlib import pyplot
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
-
-
 def draw_montage(world: DrivingWorld, path: Path) -> None:
     """Recorded, really moved, warped: one row a place."""
     world.reset(MONTAGE_TRACK)
-    figure, axes = _figure(len(PLACES), len(TITLES), (10.0, 7.0))
+    figure, axes = new_figure(len(PLACES), len(TITLES), (10.0, 7.0))
     for axis, title in zip(axes[0], TITLES, strict=True):
         axis.set_title(title)
     for row, (arc_m, left_m, turn_rad) in zip(axes, PLACES, strict=True):
@@ -53,7 +36,7 @@ def draw_montage(world: DrivingWorld, path: Path) -> None:
             axis.imshow(picture, interpolation="nearest")
             axis.set(xticks=[], yticks=[])
         row[0].set_ylabel(f"{left_m:+.1f} m, {turn_rad:+.2f} rad")
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_autonomy(found: Mapping[str, Any], path: Path) -> None:
@@ -63,7 +46,7 @@ def draw_autonomy(found: Mapping[str, Any], path: Path) -> None:
         found: the experiment's result.
         path: of the picture.
     """
-    figure, axes = _figure(1, 1, (8.0, 3.6))
+    figure, axes = new_figure(1, 1, (8.0, 3.6))
     axis = axes[0, 0]
     for place, (name, interval) in enumerate(found["autonomy"].items()):
         axis.barh(place, interval["value"], color=COLORS.get(name, HELPING), height=0.6)
@@ -75,12 +58,12 @@ def draw_autonomy(found: Mapping[str, Any], path: Path) -> None:
     axis.set(yticks=range(len(titles)), yticklabels=titles, xlim=(0.0, 1.02))
     axis.set_xlabel("autonomy under throws (mean over seeds, 95 % interval, dots: seeds; dotted: 98 %)")
     axis.invert_yaxis()
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_traces(drives: Mapping[str, Drive], path: Path) -> None:
     """Distance from the centre line along one road, one row a driver; the same throws in all."""
-    figure, axes = _figure(len(drives), 1, (9.0, 1.5 * len(drives)), sharex=True, sharey=True)
+    figure, axes = new_figure(len(drives), 1, (9.0, 1.5 * len(drives)), sharex=True, sharey=True)
     for axis, (name, driven) in zip(axes[:, 0], drives.items(), strict=True):
         axis.axhspan(-1.0, 1.0, color="#f0f0f0")
         axis.plot(driven.trace[:, 0], driven.trace[:, 1], color=COLORS.get(name, HELPING), linewidth=1)
@@ -88,4 +71,4 @@ def draw_traces(drives: Mapping[str, Drive], path: Path) -> None:
         axis.set_title(f"{title}: {driven.interventions} interventions", fontsize=9, loc="left")
         axis.set(ylim=(-1.4, 1.4), ylabel="m left")
     axes[-1, 0].set_xlabel("progress (m)")
-    _save(figure, path)
+    save(figure, path)

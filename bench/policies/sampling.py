@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from bench.policies.lane.lamp import FAST_M_S, SLOW_M_S, SNOW, Lamp
 from bench.policies.lane.learning import learn, network
 from bench.policies.lane.robot import Array, Drive, demonstrate, drive, policy_act, robot_contract
 from bench.policies.sampling_pictures import draw_errors, draw_speeds
+from bench.policies.seeds import shown_seeds, tried_seeds
+from bench.policies.tables import of_each
 from models.contract import Contract
 from models.policies import Policy
 from models.policies.heads import JointOptions
@@ -89,20 +91,19 @@ class Size:
 QUICK = Size(demonstrated=30, driven=6, ways=("taught", "scheduled"))
 
 
-def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
+def run(bench: Bench, quick: bool) -> dict[str, object]:
     """Learn, drive, compare and draw; goals are held by ``bench``."""
     size = QUICK if quick else Size()
     wrong: dict[str, dict[str, list[float]]] = {
         snow: {name: [] for name in size.ways if SNOWS[snow] or WAYS[name].controlled} for snow in SNOWS
     }
     examples: dict[str, Drive] = {}
-    for seed in seeds:
-        first = 10_000 * seed
+    for seed in bench.chosen_seeds():
         for snow, ways in wrong.items():
             world, epochs = Lamp(SNOWS[snow]), size.epochs if SNOWS[snow] else size.clear_epochs
             contract = robot_contract(world, recurrent=True)
             with tempfile.TemporaryDirectory() as folder:
-                shown = range(first, first + size.demonstrated)
+                shown = shown_seeds(seed, size.demonstrated)
                 dataset = demonstrate(Path(folder) / "dataset", world, contract, shown, unsteady=UNSTEADY_M_S)
                 for name, found in ways.items():
                     way, options = WAYS[name], dict[str, Any]()
@@ -112,14 +113,14 @@ def run(bench: Bench, seeds: Sequence[int], quick: bool) -> dict[str, object]:
                     policy, training_s = learn(
                         dataset, config, seed, epochs, sequence=SEQUENCE, keeps_last=True, **options
                     )
-                    drives = _drive_all(world, policy, contract, range(first + 5_000, first + 5_000 + size.driven))
+                    drives = _drive_all(world, policy, contract, tried_seeds(seed, size.driven))
                     found.append(float(np.mean([_wrong(driven) for driven in drives])))
                     if snow == "snow":
                         examples.setdefault(name, drives[0])
                     words = f"wrong {found[-1]:.3f} of the ticks, learned in {training_s} s"
                     print(f"sampling, seed {seed}, {snow}, {name}: {words}", file=sys.stderr, flush=True)
     draw_speeds(examples, SPEEDS)
-    report = _report(bench, size, {snow: {n: np.array(v) for n, v in ways.items()} for snow, ways in wrong.items()})
+    report = _report(bench, size, of_each(wrong, np.array))
     draw_errors(report, bench.picture("sampling"))
     return report
 
@@ -136,9 +137,7 @@ def _wrong(driven: Drive) -> float:
 
 def _report(bench: Bench, size: Size, wrong: Mapping[str, Mapping[str, Array]]) -> dict[str, object]:
     """Intervals over seeds, and goals."""
-    intervals = {
-        snow: {name: bootstrap_interval(values) for name, values in ways.items()} for snow, ways in wrong.items()
-    }
+    intervals = of_each(wrong, bootstrap_interval)
     # Of a seed all drove under the same lamps.
     more = {
         f"{name} - scheduled": _difference(wrong["snow"][name], wrong["snow"]["scheduled"])
@@ -154,10 +153,10 @@ def _report(bench: Bench, size: Size, wrong: Mapping[str, Mapping[str, Array]]) 
     bench.goal(words, abs(alike.value), "<=", ALIKE)
     return {
         "size": asdict(size),
-        "wrong": {snow: {name: asdict(one) for name, one in ways.items()} for snow, ways in intervals.items()},
+        "wrong": of_each(intervals, asdict),
         "more_wrong": {name: asdict(one) for name, one in more.items()},
         "more_wrong_without_snow": asdict(alike),
-        "by_seed": {snow: {name: values.tolist() for name, values in ways.items()} for snow, ways in wrong.items()},
+        "by_seed": of_each(wrong, lambda values: values.tolist()),
     }
 
 

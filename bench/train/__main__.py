@@ -18,9 +18,6 @@ they teach some direction or other, and CartPole is so easy that about one in tw
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,14 +30,12 @@ from typing import Any
 import numpy as np
 
 from bench.harness import Bench, Interval, bootstrap_interval, median_interval
+from bench.peers.running import PEER, peer_versions, require_peer, run_side
 from bench.train import ours
 from bench.train.cartpole import Demonstrations, demonstrate, save
 from bench.train.order import Answer, Order
 from bench.units import add_keep_option, kept_units
 from models.errors import UnderstudyError
-
-ROOT = Path(__file__).parent.parent.parent
-PEER = ROOT / ".peers" / "imitation" / "bin" / "python"
 
 GOAL = 20.0
 BATCH_SIZE = 32
@@ -51,8 +46,6 @@ EPISODES = 20
 FIRST_START = 10_000
 #: A pole that is always pushed to the same side falls within ten steps or so.
 CONTROL_RETURN = 20.0
-#: A training of the slower side takes 15 s on a machine of its own.
-PATIENCE_S = 1800.0
 
 
 @dataclass(frozen=True)
@@ -140,42 +133,11 @@ class Sides:
             started_s=time.monotonic(),
             chatty=chatty,
         )
-        environment = {name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS",)}
-        environment |= {"PYTHONPATH": str(ROOT)} | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
-        done = subprocess.run(
-            [program, "-m", module, order.to_json()],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-        if done.returncode:
-            raise UnderstudyError(f"a training of {side} failed", found=done.stderr[-2000:])
-        answer = Answer(**json.loads(done.stdout.strip().splitlines()[-1]))
+        answer = Answer(**run_side(program, module, order, threads=threads))
         words = f"{side}{', chatty' if chatty else ''}, seed {seed}, {answer.threads} thread(s)"
         score = f"{answer.samples_per_s:,.0f} samples/s, return {np.mean(answer.returns):.1f}"
         print(f"{words}: {score}, first policy after {answer.first_policy_s:.1f} s", file=sys.stderr, flush=True)
         return answer
-
-
-def require_peer() -> None:
-    """Refuse to begin without the other side."""
-    if not (PEER.parent.parent / ".installed").is_file():
-        raise UnderstudyError(
-            "this bench compares with `imitation`, which is not installed",
-            found=f"no {PEER.parent.parent.relative_to(ROOT)}",
-            fix="run: make peers    (once; 1.7 GB, outside git)",
-        )
-
-
-def peer_versions() -> dict[str, str]:
-    """Of the libraries that decide what the peer's figures mean."""
-    names = ("imitation", "stable-baselines3", "gymnasium", "numpy", "torch")
-    code = f"import json; from importlib.metadata import version; print(json.dumps({{n: version(n) for n in {names}}}))"
-    found: dict[str, str] = json.loads(subprocess.run([PEER, "-c", code], capture_output=True, check=True).stdout)
-    return found
 
 
 def always_right(demonstrations: Demonstrations) -> Demonstrations:
@@ -276,7 +238,7 @@ def main() -> None:
     size = QUICK if bench.quick else Size()
     try:
         require_peer()
-        results = measure(bench, size, bench.seeds[:1] if bench.quick else bench.seeds)
+        results = measure(bench, size, bench.chosen_seeds())
     except UnderstudyError as error:
         sys.exit(str(error))
     bench.finish(results)

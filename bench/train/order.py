@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
+from bench.peers.order import PeerOrder
 from bench.train.cartpole import Act, returns
 
 __all__ = ["WARM_UP_EPOCHS", "Answer", "Order", "Trained", "answer"]
@@ -17,7 +18,7 @@ WARM_UP_EPOCHS = 2
 
 
 @dataclass(frozen=True)
-class Order:
+class Order(PeerOrder):
     """One training.
 
     Attributes:
@@ -41,16 +42,6 @@ class Order:
     starts: tuple[int, ...]
     started_s: float
     chatty: bool = False
-
-    def to_json(self) -> str:
-        """One line, for a command line."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Order:
-        """Read what ``to_json`` wrote."""
-        values = json.loads(text)
-        return cls(**{**values, "starts": tuple(values["starts"])})
 
 
 @dataclass(frozen=True)

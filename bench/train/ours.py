@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bench.demonstrations import demonstrated
 from bench.train.cartpole import Act, Demonstrations, Floats, Integers
 from bench.train.order import Order, Trained, answer
 from models.contract import Contract, parse_contract
-from models.episodes import EXPERT, Episode, EpisodeDataset, open_dataset, write_dataset
+from models.episodes import EpisodeDataset, open_dataset, write_dataset
 from models.learners import BehavioralCloning, BehavioralCloningConfig
 from models.policies import Policy, PolicyConfig
 from models.policies.heads import IndependentOptions
@@ -54,14 +55,11 @@ def write(path: Path, demonstrations: Demonstrations) -> EpisodeDataset:
         rows = slice(end - length, end)
         forces = (PUSH_N * (2.0 * demonstrations.actions[rows, None] - 1.0)).astype(np.float32)
         episodes.append(
-            Episode(
-                episode_id=f"episode-{number}",
-                stamps_ns=np.arange(length, dtype=np.int64) * round(1e9 * robot.period_s),
-                observations={STATE: demonstrations.observations[rows]},
-                actions=forces,
-                executed=forces,
-                driver=np.full(length, EXPERT, np.uint8),
-                starts_memory=np.arange(length) == 0,
+            demonstrated(
+                f"episode-{number}",
+                np.arange(length, dtype=np.int64) * round(1e9 * robot.period_s),
+                {STATE: demonstrations.observations[rows]},
+                forces,
             )
         )
     return write_dataset(path, episodes, robot)

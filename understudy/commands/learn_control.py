@@ -3,53 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from understudy.commands.learn_options import (
+    SUITED,
+    AnyTask,
+    AnyTaskOption,
+    DemonstrationsOption,
+    SeedOption,
+    Task,
+    TaskOption,
+    in_words,
+    learning_place,
+    place_option,
+)
 from understudy.console import Console
 
-__all__ = ["AnyTask", "AnyTaskOption", "DemonstrationsOption", "SeedOption", "Task", "TaskOption", "add_to"]
+__all__ = ["add_to"]
 
-
-class Task(StrEnum):
-    """What is to be done."""
-
-    CARTPOLE = "cartpole"
-    ACROBOT = "acrobot"
-    MOUNTAIN_CAR = "mountain-car"
-
-
-class AnyTask(StrEnum):
-    """The same, and one whose actions are vectors."""
-
-    CARTPOLE = "cartpole"
-    ACROBOT = "acrobot"
-    MOUNTAIN_CAR = "mountain-car"
-    DRIVING = "driving"
-
-
-TaskOption = Annotated[Task, typer.Option(help="One of Gymnasium's classic control tasks, with an expert made here.")]
-AnyTaskOption = Annotated[
-    AnyTask,
-    typer.Option(
-        help="One of Gymnasium's classic control tasks, with an expert made here; or the simulated car by its state, "
-        "with its own."
-    ),
-]
-DemonstrationsOption = Annotated[int, typer.Option(min=1, help="Episodes of the expert that are watched.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Of demonstrations, exploration and weights.")]
-PlaceOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--workspace",
-        "-w",
-        help="Folder for the demonstrations, learning.json, checkpoint and policy.onnx.",
-        show_default="runs/LEARNER-TASK",
-    ),
-]
+PlaceOption = Annotated[Path | None, place_option("the demonstrations, learning.json, checkpoint and policy.onnx")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -67,15 +42,13 @@ def bco(
         typer.Option(
             min=0,
             help="Steps of the learner after each round, as a share of the expert's.",
-            show_default="what suits the task",
+            show_default=SUITED,
         ),
     ] = None,
-    rounds: Annotated[
-        int | None, typer.Option(min=1, help="Of inferring and cloning.", show_default="what suits the task")
-    ] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Of inferring and cloning.", show_default=SUITED)] = None,
     exploration: Annotated[
         int | None,
-        typer.Option(min=10, help="Random steps before the first round.", show_default="what suits the task"),
+        typer.Option(min=10, help="Random steps before the first round.", show_default=SUITED),
     ] = None,
     seed: SeedOption = 0,
     workspace: PlaceOption = None,
@@ -92,12 +65,10 @@ def ilpo(
     context: typer.Context,
     task: TaskOption = Task.CARTPOLE,
     demonstrations: DemonstrationsOption = 50,
-    latents: Annotated[
-        int | None, typer.Option(min=2, help="Latent actions.", show_default="what suits the task")
-    ] = None,
+    latents: Annotated[int | None, typer.Option(min=2, help="Latent actions.", show_default=SUITED)] = None,
     interactions: Annotated[
         int | None,
-        typer.Option(min=10, help="Steps of the learner, in all rounds together.", show_default="what suits the task"),
+        typer.Option(min=10, help="Steps of the learner, in all rounds together.", show_default=SUITED),
     ] = None,
     epsilon: Annotated[
         float | None,
@@ -105,7 +76,7 @@ def ilpo(
             min=0.01,
             max=1,
             help="Share of steps with an action drawn at random; all of the first round's are.",
-            show_default="what suits the task",
+            show_default=SUITED,
         ),
     ] = None,
     seed: SeedOption = 0,
@@ -130,26 +101,10 @@ def _run(
     options: Mapping[str, float | None],
 ) -> int:
     from understudy.control.runs import Request, run
-    from understudy.workspace import Workspace
 
     console: Console = context.obj
     given = {name: value for name, value in options.items() if value is not None}
     request = Request(learner, task.value, demonstrations, seed, given)
-    path = workspace or Path("runs") / f"{learner}-{task.value}"
-    result = run(request, Workspace(path, create=False), console)
-    console.result({"ok": True, **result}, _text(result))
+    result = run(request, learning_place(workspace, learner, task.value), console)
+    console.result({"ok": True, **result}, in_words(result))
     return 0
-
-
-def _text(result: Mapping[str, object]) -> str:
-    """What a person reads."""
-    interval = result["interval"]
-    assert isinstance(interval, list)
-    low, high = interval
-    lines = [
-        f"expert: {float(str(result['expert_return'])):.1f}, mean return of {result['demonstrations']} episodes",
-        f"learned: {float(str(result['return'])):.1f} (95 %: {low:.1f} to {high:.1f}) by policy.onnx in "
-        f"{result['episodes']} others, after {result['steps']} own steps",
-    ]
-    lines += [f"{key}: {result[key]}" for key in ("learning", "bundle")]
-    return "\n".join(lines)

@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from understudy.commands.learn_control import AnyTask, AnyTaskOption, DemonstrationsOption, SeedOption
+from understudy.commands.learn_options import (
+    AbsorbingOption,
+    AnyTask,
+    AnyTaskOption,
+    DemonstrationsOption,
+    PlaceOption,
+    SeedOption,
+    StepsOption,
+    in_words,
+    learning_place,
+)
 from understudy.console import Console
 
-__all__ = ["AbsorbingOption", "PlaceOption", "StepsOption", "add_to", "in_words"]
-
-StepsOption = Annotated[
-    int | None,
-    typer.Option(min=1, help="Of the learner in all its worlds together.", show_default="what suits the task"),
-]
-AbsorbingOption = Annotated[
-    bool,
-    typer.Option(
-        "--absorbing/--no-absorbing",
-        help="Compare episodes at a fixed horizon. Without, the sign of the reward favours long or short ones.",
-    ),
-]
-PlaceOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--workspace",
-        "-w",
-        help="Folder for demonstrations, learning.json, checkpoint, policy.onnx and report.html.",
-        show_default="runs/LEARNER-TASK",
-    ),
-]
+__all__ = ["add_to"]
 
 _LEARNERS: Mapping[str, tuple[str, str]] = {
     "gail": (
@@ -83,25 +70,11 @@ def _command(learner: str) -> Callable[..., int]:
         workspace: PlaceOption = None,
     ) -> int:
         from understudy.control.imitation import Request, run
-        from understudy.workspace import Workspace
 
         console: Console = context.obj
         request = Request(learner, task.value, demonstrations, steps, absorbing, seed)
-        result = run(request, Workspace(workspace or Path("runs") / f"{learner}-{task.value}", create=False), console)
+        result = run(request, learning_place(workspace, learner, task.value), console)
         console.result({"ok": True, **result}, in_words(result))
         return 0
 
     return command
-
-
-def in_words(result: Mapping[str, object]) -> str:
-    """What a person reads of a run."""
-    interval = result["interval"]
-    assert isinstance(interval, list)
-    low, high = interval
-    lines = [
-        f"expert: {float(str(result['expert_return'])):.1f}, mean return of {result['demonstrations']} episodes",
-        f"learned: {float(str(result['return'])):.1f} (95 %: {low:.1f} to {high:.1f}) by policy.onnx in "
-        f"{result['episodes']} others, after {result['steps']} own steps in {float(str(result['seconds'])):.0f} s",
-    ]
-    return "\n".join(lines + [f"{key}: {result[key]}" for key in ("learning", "bundle", "report")])

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from understudy.commands.learn_control import SeedOption, Task, TaskOption
-from understudy.commands.learn_imitation import AbsorbingOption, PlaceOption, StepsOption, in_words
+from understudy.commands.learn_options import (
+    SUITED,
+    AbsorbingOption,
+    PlaceOption,
+    SeedOption,
+    StepsOption,
+    Task,
+    TaskOption,
+    in_words,
+    learning_place,
+)
 from understudy.commands.options import refuse_given
 from understudy.console import Console
 
@@ -19,7 +27,6 @@ __all__ = ["add_to"]
 DemonstrationsOption = Annotated[
     int, typer.Option(min=2, help="Episodes of the expert that are watched; a tenth is kept to examine the model.")
 ]
-_SUITED = "what suits the task"
 
 
 class Form(StrEnum):
@@ -48,15 +55,15 @@ def pmi(
     steps: StepsOption = None,
     reward: Annotated[
         Form | None,
-        typer.Option(help="Log-softmax of the true next state, or its cosine alone.", show_default=_SUITED),
+        typer.Option(help="Log-softmax of the true next state, or its cosine alone.", show_default=SUITED),
     ] = None,
-    temperature: Annotated[float | None, typer.Option(min=1e-3, help="Of the softmax.", show_default=_SUITED)] = None,
+    temperature: Annotated[float | None, typer.Option(min=1e-3, help="Of the softmax.", show_default=SUITED)] = None,
     negatives: Annotated[
         Negatives | None,
-        typer.Option(help="Of the softmax: next states of the expert, or of the agent.", show_default=_SUITED),
+        typer.Option(help="Of the softmax: next states of the expert, or of the agent.", show_default=SUITED),
     ] = None,
     entropy: Annotated[
-        float | None, typer.Option(min=0, help="Weight of the policy's entropy, λ.", show_default=_SUITED)
+        float | None, typer.Option(min=0, help="Weight of the policy's entropy, λ.", show_default=SUITED)
     ] = None,
     absorbing: AbsorbingOption = True,
     seed: SeedOption = 0,
@@ -68,7 +75,6 @@ def pmi(
     policy.onnx, driven here.
     """
     from understudy.control.imitation import Request, run
-    from understudy.workspace import Workspace
 
     console: Console = context.obj
     if reward is Form.COSINE:
@@ -83,7 +89,7 @@ def pmi(
     if entropy is not None:
         options["entropy"] = entropy
     request = Request("pmi", task.value, demonstrations, steps, absorbing, seed, options)
-    result = run(request, Workspace(workspace or Path("runs") / f"pmi-{task.value}", create=False), console)
+    result = run(request, learning_place(workspace, "pmi", task.value), console)
     told = f"next-state top-1: {100 * float(str(result['next_state_top_1'])):.1f} % on held-out demonstrations"
     console.result({"ok": True, **result}, f"{told}\n{in_words(result)}")
     return 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from understudy.commands.learn_options import learning_place, place_option
 from understudy.commands.options import refuse_given
 from understudy.console import Console
 
@@ -59,21 +60,28 @@ EpsilonOption = Annotated[
     ),
 ]
 PlaceOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--workspace",
-        "-w",
-        help="Folder for reward.json, report.html and, of the lane, checkpoint and policy.onnx.",
-        show_default="runs/LEARNER-TASK",
-    ),
+    Path | None, place_option("reward.json, report.html and, of the lane, checkpoint and policy.onnx")
 ]
+
+
+_MATCHERS = {
+    "max-margin": (
+        "Match the expert's features, by maximum margin.",
+        "Apprenticeship learning by maximum margin (Abbeel & Ng 2004): a mixture that sees what the expert sees.",
+    ),
+    "projection": (
+        "Match the expert's features, by projection.",
+        "Apprenticeship learning by projection (Abbeel & Ng 2004): the same without a quadratic programme a round.",
+    ),
+}
+_LEAVES = "\n\nWrites the reward as a page of maps; of the lane also policy.onnx, its table of actions."
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the group ``understudy learn``."""
     app.command("maxent", short_help="The reward that makes the demonstrations likeliest.")(maxent)
-    app.command("max-margin", short_help="Match the expert's features, by maximum margin.")(max_margin)
-    app.command("projection", short_help="Match the expert's features, by projection.")(projection)
+    for learner, (short, words) in _MATCHERS.items():
+        app.command(learner, short_help=short, help=words + _LEAVES)(_matcher(learner))
     app.command("mwal", short_help="Be as good as the expert, or better, whatever the reward.")(mwal)
 
 
@@ -96,38 +104,20 @@ def maxent(
     return _run(context, "maxent", task, style, demonstrations, rounds, seed, workspace, penalty=penalty)
 
 
-def max_margin(
-    context: typer.Context,
-    task: TaskOption = Task.GRIDWORLD,
-    style: StyleOption = StyleName.NICE,
-    demonstrations: DemonstrationsOption = None,
-    rounds: RoundsOption = 1000,
-    epsilon: EpsilonOption = None,
-    seed: SeedOption = 0,
-    workspace: PlaceOption = None,
-) -> int:
-    """Apprenticeship learning by maximum margin (Abbeel & Ng 2004): a mixture that sees what the expert sees.
+def _matcher(learner: str) -> Callable[..., int]:
+    def command(
+        context: typer.Context,
+        task: TaskOption = Task.GRIDWORLD,
+        style: StyleOption = StyleName.NICE,
+        demonstrations: DemonstrationsOption = None,
+        rounds: RoundsOption = 1000,
+        epsilon: EpsilonOption = None,
+        seed: SeedOption = 0,
+        workspace: PlaceOption = None,
+    ) -> int:
+        return _run(context, learner, task, style, demonstrations, rounds, seed, workspace, epsilon=epsilon)
 
-    Writes the reward as a page of maps; of the lane also policy.onnx, its table of actions.
-    """
-    return _run(context, "max-margin", task, style, demonstrations, rounds, seed, workspace, epsilon=epsilon)
-
-
-def projection(
-    context: typer.Context,
-    task: TaskOption = Task.GRIDWORLD,
-    style: StyleOption = StyleName.NICE,
-    demonstrations: DemonstrationsOption = None,
-    rounds: RoundsOption = 1000,
-    epsilon: EpsilonOption = None,
-    seed: SeedOption = 0,
-    workspace: PlaceOption = None,
-) -> int:
-    """Apprenticeship learning by projection (Abbeel & Ng 2004): the same without a quadratic programme a round.
-
-    Writes the reward as a page of maps; of the lane also policy.onnx, its table of actions.
-    """
-    return _run(context, "projection", task, style, demonstrations, rounds, seed, workspace, epsilon=epsilon)
+    return command
 
 
 def mwal(
@@ -160,7 +150,6 @@ def _run(
     penalty: float | None = None,
 ) -> int:
     from understudy.rewards.runs import Request, run
-    from understudy.workspace import Workspace
 
     console: Console = context.obj
     if task is not Task.HIGHWAY:
@@ -168,8 +157,7 @@ def _run(
     if task is Task.EXERCISE:
         refuse_given(context, ["demonstrations"], "the exercise has its own two paths")
     request = Request(learner, task.value, style.value, demonstrations, rounds, epsilon, penalty, seed)
-    path = workspace or Path("runs") / f"{learner}-{task.value}"
-    result = run(request, Workspace(path, create=False), console)
+    result = run(request, learning_place(workspace, learner, task.value), console)
     console.result({"ok": True, **result}, _text(result))
     return 0
 

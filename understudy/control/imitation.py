@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from models.learned_rewards import Imitator, LearnedReward, Pmi, Round, imitate
 from models.reinforcement import Actor
@@ -19,7 +18,7 @@ from sim.control.experts import demonstrate
 from understudy.console import Console, jsonable
 from understudy.control.contract import control_contract
 from understudy.control.reward_recipes import WATCHERS, Recipe, make_reward, recipe, with_pmi
-from understudy.control.runs import EPISODES, JUDGED_FROM, bundle_act, control_checkpoint
+from understudy.control.runs import JUDGED_FROM, export_and_drive, of_driven, of_shown
 from understudy.control.runs import Request as ControlRequest
 from understudy.control.tasks import task_named
 from understudy.workspace import Workspace
@@ -28,7 +27,6 @@ __all__ = ["Judged", "Learned", "Request", "run"]
 
 # Policies that are judged on the way, for the report, and episodes of each.
 _JUDGED, _JUDGED_EPISODES = 20, 20
-_RESAMPLES = 2000
 # Options whose fields have another name.
 _FIELDS = {"reward": "form"}
 
@@ -118,7 +116,6 @@ def run(request: Request, place: Workspace, console: Console) -> dict[str, objec
     Returns:
         What was found, and where it lies.
     """
-    from models.bundle import export_bundle
     from understudy.report.imitation import write_imitation_report
 
     task = task_named(request.task)
@@ -132,24 +129,14 @@ def run(request: Request, place: Workspace, console: Console) -> dict[str, objec
         shown = shown.without_actions() if request.learner in WATCHERS else shown
         shown.save(full)
         imitator, judged = _learn(request, task, Trajectories.load(full), console)
-        with console.progress("exporting"):
-            policy = policy_of(imitator.actor, control_contract(task), task.action_values)
-            options = {"steps": request.recipe.plan.steps, "absorbing": int(request.absorbing), **request.options}
-            made_by = ControlRequest(request.learner, task.name, shown.count, request.seed, options)
-            control_checkpoint(task, policy, shown, made_by).save(place.checkpoint)
-            bundle = export_bundle(place.checkpoint, place.bundle).path
-        with console.progress(f"driving policy.onnx for {EPISODES} episodes"):
-            driven = returns(task, bundle_act(task, place.bundle), EPISODES, JUDGED_FROM + request.seed)
+        policy = policy_of(imitator.actor, control_contract(task), task.action_values)
+        options = {"steps": request.recipe.plan.steps, "absorbing": int(request.absorbing), **request.options}
+        made_by = ControlRequest(request.learner, task.name, shown.count, request.seed, options)
+        bundle, driven = export_and_drive(task, policy, shown, made_by, place, console)
         last = imitator.rounds[-1]
         result: dict[str, object] = {
-            "learner": request.learner,
-            "task": task.name,
-            "seed": request.seed,
-            "demonstrations": shown.count,
-            "expert_return": float(shown.returns.mean()),
-            "return": float(driven.mean()),
-            "interval": _interval(driven),
-            "episodes": EPISODES,
+            **of_shown(made_by, task, shown),
+            **of_driven(driven),
             "steps": last.steps,
             "seconds": last.seconds,
             "rounds": [asdict(one) for one in imitator.rounds],
@@ -160,7 +147,7 @@ def run(request: Request, place: Workspace, console: Console) -> dict[str, objec
         learned = Learned(request, imitator, judged, float(shown.returns.mean()), tuple(driven.tolist()))
         with console.progress("writing the report"):
             report = write_imitation_report(place.report, learned, request.command(place))
-        result |= {"learning": learning.resolve(), "bundle": bundle.resolve(), "report": report.resolve()}
+        result |= {"learning": learning.resolve(), "bundle": bundle, "report": report.resolve()}
         place.finish("learn", "", outputs, result)
     return result
 
@@ -168,12 +155,6 @@ def run(request: Request, place: Workspace, console: Console) -> dict[str, objec
 def _of_reward(reward: LearnedReward) -> dict[str, object]:
     """What is said of a reward beside its figure."""
     return reward.summary() if isinstance(reward, Pmi) else {}
-
-
-def _interval(samples: npt.NDArray[np.float64]) -> list[float]:
-    """95 % of the mean, by bootstrap over episodes."""
-    drawn = np.random.default_rng(0).choice(samples, (_RESAMPLES, len(samples)))
-    return [float(bound) for bound in np.percentile(drawn.mean(axis=1), [2.5, 97.5])]
 
 
 def _learn(

@@ -27,7 +27,16 @@ from understudy.control.recipes import bco_settings, ilpo_settings
 from understudy.control.tasks import task_named
 from understudy.workspace import Workspace
 
-__all__ = ["Request", "bundle_act", "control_checkpoint", "new_policy", "run"]
+__all__ = [
+    "Request",
+    "bundle_act",
+    "control_checkpoint",
+    "export_and_drive",
+    "new_policy",
+    "of_driven",
+    "of_shown",
+    "run",
+]
 
 # Worlds that the learner steps at a time.
 WORLDS = 20
@@ -80,26 +89,55 @@ def run(request: Request, place: Workspace, console: Console) -> dict[str, objec
         shown.without_actions().save(watched)
         # The learner reads the file without actions, so that it cannot have seen any.
         policy, found = _LEARNERS[request.learner](request, task, Trajectories.load(watched), console)
-        result: dict[str, object] = {
-            "learner": request.learner,
-            "task": task.name,
-            "seed": request.seed,
-            "demonstrations": shown.count,
-            "expert_return": float(shown.returns.mean()),
-            **found,
-        }
-        with console.progress("exporting"):
-            from models.bundle import export_bundle
-
-            control_checkpoint(task, policy, shown, request).save(place.checkpoint)
-            result["bundle"] = str(export_bundle(place.checkpoint, place.bundle).path.resolve())
-        with console.progress(f"driving policy.onnx for {EPISODES} episodes"):
-            judged = returns(task, bundle_act(task, place.bundle), EPISODES, JUDGED_FROM + request.seed)
-        result |= {"return": float(judged.mean()), "interval": _interval(judged), "episodes": EPISODES}
+        bundle, driven = export_and_drive(task, policy, shown, request, place, console)
+        result = {**of_shown(request, task, shown), **found, "bundle": bundle, **of_driven(driven)}
         learning.write_text(json.dumps(jsonable(result), indent=1) + "\n", encoding="utf-8")
         result["learning"] = learning.resolve()
         place.finish("learn", "", outputs, result)
     return result
+
+
+def of_shown(request: Request, task: ControlTask, shown: Trajectories) -> dict[str, object]:
+    """What a result says first: what was asked for, and what the expert earned."""
+    return {
+        "learner": request.learner,
+        "task": task.name,
+        "seed": request.seed,
+        "demonstrations": shown.count,
+        "expert_return": float(shown.returns.mean()),
+    }
+
+
+def of_driven(driven: npt.NDArray[np.float64]) -> dict[str, object]:
+    """What a result says of the exported policy: its mean return with 95 %, by bootstrap over episodes."""
+    draws = np.random.default_rng(0).integers(0, len(driven), size=(_RESAMPLES, len(driven)))
+    interval = [float(bound) for bound in np.percentile(driven[draws].mean(axis=1), [2.5, 97.5])]
+    return {"return": float(driven.mean()), "interval": interval, "episodes": len(driven)}
+
+
+def export_and_drive(
+    task: ControlTask, policy: Policy, shown: Trajectories, request: Request, place: Workspace, console: Console
+) -> tuple[Path, npt.NDArray[np.float64]]:
+    """Make a checkpoint and ``policy.onnx`` of a learned policy, and drive that very file.
+
+    Args:
+        task: what is driven.
+        policy: what was learned.
+        shown: the demonstrations.
+        request: what was asked for.
+        place: where both go.
+        console: told about progress.
+
+    Returns:
+        The bundle, and the return of each episode, from starts that nobody demonstrated.
+    """
+    from models.bundle import export_bundle
+
+    with console.progress("exporting"):
+        control_checkpoint(task, policy, shown, request).save(place.checkpoint)
+        bundle = export_bundle(place.checkpoint, place.bundle).path.resolve()
+    with console.progress(f"driving policy.onnx for {EPISODES} episodes"):
+        return bundle, returns(task, bundle_act(task, bundle), EPISODES, JUDGED_FROM + request.seed)
 
 
 def new_policy(task: ControlTask, shown: Trajectories) -> Policy:
@@ -198,9 +236,3 @@ def _learn_ilpo(
 
 
 _LEARNERS = {"bco": _learn_bco, "ilpo": _learn_ilpo}
-
-
-def _interval(samples: npt.NDArray[np.float64]) -> list[float]:
-    """95 % of the mean, by bootstrap over episodes."""
-    draws = np.random.default_rng(0).integers(0, len(samples), size=(_RESAMPLES, len(samples)))
-    return [float(bound) for bound in np.percentile(samples[draws].mean(axis=1), [2.5, 97.5])]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,8 +24,27 @@ def write_report(path: Path, inputs: ReportInputs) -> Path:
     Raises:
         UnderstudyError: matplotlib or Pillow is not installed, or the file cannot be written.
     """
-    try:
+
+    def draw() -> str:
         from understudy.report.page import render_page
+
+        return render_page(inputs)
+
+    return write_page(path, draw)
+
+
+def write_page(path: Path, draw: Callable[[], str]) -> Path:
+    """Draw a page and write it in one step, replacing one that is there, and return its path.
+
+    Args:
+        path: of the page.
+        draw: makes the HTML; it may import what only drawing needs.
+
+    Raises:
+        UnderstudyError: matplotlib or Pillow is not installed, or the file cannot be written.
+    """
+    try:
+        page = draw()
     except ModuleNotFoundError as error:
         raise UnderstudyError(
             "the report cannot be drawn here",
@@ -32,15 +52,6 @@ def write_report(path: Path, inputs: ReportInputs) -> Path:
             expected="matplotlib and Pillow",
             fix="pip install 'understudy[train]'",
         ) from error
-    return write_page(path, render_page(inputs))
-
-
-def write_page(path: Path, page: str) -> Path:
-    """Write a page in one step, replacing one that is there, and return its path.
-
-    Raises:
-        UnderstudyError: the file cannot be written.
-    """
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
     try:

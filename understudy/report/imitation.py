@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.errors import UnderstudyError
 from models.learned_rewards import Pmi
 from understudy.report import write_page
 
@@ -44,23 +42,14 @@ def write_imitation_report(path: Path, learned: Learned, command: str) -> Path:
         command: that makes it again.
 
     Raises:
-        UnderstudyError: matplotlib is not installed, or the file cannot be written.
+        UnderstudyError: matplotlib or Pillow is not installed, or the file cannot be written.
     """
-    try:
-        page = _page(learned, command)
-    except ModuleNotFoundError as error:
-        raise UnderstudyError(
-            "the report cannot be drawn here",
-            found=f"no module {error.name!r}",
-            expected="matplotlib",
-            fix="pip install 'understudy[train]'",
-        ) from error
-    return write_page(path, page)
+    return write_page(path, lambda: _page(learned, command))
 
 
 def _page(learned: Learned, command: str) -> str:
     from understudy.report.document import html_document
-    from understudy.report.markup import definitions, figure, section
+    from understudy.report.markup import figure, run_section, section
 
     request, last = learned.request, learned.imitator.rounds[-1]
     judged, rounds = learned.judged, learned.imitator.rounds
@@ -84,7 +73,6 @@ def _page(learned: Learned, command: str) -> str:
         "seed": request.seed,
         **asdict(request.recipe.plan.ppo),
     }
-    made = f"<p>Make this page again: <code>{escape(command)}</code></p>"
     return html_document(
         title=f"{request.learner} on {request.task}",
         lead=_LEADS[request.learner],
@@ -93,7 +81,7 @@ def _page(learned: Learned, command: str) -> str:
         sections=(
             section("return", "The return", f'<div class="grid">{curves}</div>'),
             section("learning", "How it learned", f'<div class="grid">{inner}</div>'),
-            section("making", "How it was made", made, f'<div class="grid small">{definitions("Run", facts)}</div>'),
+            run_section(command, facts),
         ),
     )
 
@@ -108,20 +96,14 @@ def _of_reward(learned: Learned) -> tuple[str, list[int], list[float]]:
 
 
 def _tiles(learned: Learned) -> list[str]:
-    from understudy.report.markup import tile
+    from understudy.report.markup import fact_tile
 
     last = learned.imitator.rounds[-1]
     return [
-        tile(
-            "return",
-            f"{np.mean(learned.returns):.1f}",
-            f"of policy.onnx, {len(learned.returns)} episodes",
-            None,
-            judged=False,
-        ),
-        tile("expert", f"{learned.expert_return:.1f}", "mean of the demonstrations", None, judged=False),
-        tile("steps", f"{last.steps:,}", "of all environments together", None, judged=False),
-        tile("time", f"{last.seconds:.0f} s", "of acting and learning, one thread", None, judged=False),
+        fact_tile("return", f"{np.mean(learned.returns):.1f}", f"of policy.onnx, {len(learned.returns)} episodes"),
+        fact_tile("expert", f"{learned.expert_return:.1f}", "mean of the demonstrations"),
+        fact_tile("steps", f"{last.steps:,}", "of all environments together"),
+        fact_tile("time", f"{last.seconds:.0f} s", "of acting and learning, one thread"),
     ]
 
 

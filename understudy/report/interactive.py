@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import UnderstudyError
 from models.interactive import Learning, Measure, RoundRecord
 
 __all__ = ["InteractiveInputs", "rate", "write_interactive_report"]
@@ -51,16 +50,12 @@ def write_interactive_report(path: Path, inputs: InteractiveInputs) -> Path:
     """Write the page, replacing one that is there; raises ``UnderstudyError`` as ``write_report`` does."""
     from understudy.report import write_page
 
-    try:
+    def draw() -> str:
         from understudy.report.interactive_page import render_interactive_page
-    except ModuleNotFoundError as error:
-        raise UnderstudyError(
-            "the report cannot be drawn here",
-            found=f"no module {error.name!r}",
-            expected="matplotlib and Pillow",
-            fix="pip install 'understudy[train]'",
-        ) from error
-    return write_page(path, render_interactive_page(inputs))
+
+        return render_interactive_page(inputs)
+
+    return write_page(path, draw)
 
 
 def rate_words(rounds: Sequence[RoundRecord]) -> str:

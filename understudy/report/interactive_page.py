@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import numpy as np
 
 from models.interactive import RoundRecord
 from understudy.report.document import html_document
 from understudy.report.interactive import InteractiveInputs, of_policy, of_round, rate_words
-from understudy.report.markup import definitions, figure, key, missing, percent, section, table, tile
+from understudy.report.markup import again, definitions, fact_tile, figure, key, missing, percent, section, table
 from understudy.report.rounds import (
     draw_against_data,
     draw_asked,
@@ -79,7 +78,7 @@ def _tiles(inputs: InteractiveInputs) -> list[str]:
         ("driven by the expert", percent(by_expert / ticks), "of all rounds' ticks"),
         ("changes of driver", f"{switches:,}", f"{1000 * switches / ticks:.1f} in 1000 ticks"),
     )
-    return [tile(label, value, remark, None, judged=False) for label, value, remark in figures]
+    return [fact_tile(*one) for one in figures]
 
 
 def _brought(rounds: Sequence[RoundRecord]) -> str:
@@ -184,8 +183,7 @@ def _making(inputs: InteractiveInputs) -> tuple[str]:
         "Time": ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items()),
         **{name: value for name, value in inputs.settings.items() if name != "rule"},
     }
-    again = f"<p>Make this page again: <code>{escape(inputs.command)}</code></p>"
-    return (section("making", "How it was made", again, definitions("Settings", facts)),)
+    return (section("making", "How it was made", again(inputs.command), definitions("Settings", facts)),)
 
 
 def _number(value: float) -> str:

@@ -7,7 +7,7 @@ from html import escape
 
 from understudy.report.inputs import ReportInputs, SafetyScore, Stage, TrainingHistory
 from understudy.report.learning import draw_learning_curve, draw_safety_curve
-from understudy.report.markup import bars, definitions, figure, missing, section, table
+from understudy.report.markup import again, bars, definitions, figure, missing, section, table
 
 __all__ = ["learning_section", "making_section"]
 
@@ -75,7 +75,7 @@ def making_section(inputs: ReportInputs) -> str:
     """Durations, facts, episodes, and the command to repeat it all."""
     parts = []
     if inputs.command:
-        parts.append(f"<p>Make this page again: <code>{escape(inputs.command)}</code></p>")
+        parts.append(again(inputs.command))
     if inputs.chain:
         parts.append(
             "<p>Or the whole run step by step, all with the same <code>--workspace</code>. The options are those that "

@@ -7,14 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 __all__ = [
+    "again",
     "bars",
     "count",
     "data_uri",
     "definitions",
+    "fact_tile",
     "figure",
     "key",
     "missing",
     "percent",
+    "run_section",
     "section",
     "table",
     "tile",
@@ -63,6 +66,11 @@ def tile(label: str, value: str, goal: str, met: bool | None, *, judged: bool = 
     )
 
 
+def fact_tile(label: str, value: str, remark: str) -> str:
+    """A headline figure that has no goal, and a remark on it."""
+    return tile(label, value, remark, None, judged=False)
+
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "", total: bool = False) -> str:
     """A table whose first column names the row; with ``total`` the last row sums the others up."""
     cells = [list(row) for row in rows]
@@ -79,10 +87,21 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, caption: st
     )
 
 
+def again(command: str) -> str:
+    """What a person types to have the page once more."""
+    return f"<p>Make this page again: <code>{escape(command)}</code></p>"
+
+
 def definitions(title: str, facts: Mapping[str, object]) -> str:
     """A card of labelled facts; long values break anywhere."""
     rows = "".join(f"<dt>{escape(str(label))}</dt><dd>{escape(_text(value))}</dd>" for label, value in facts.items())
     return f'<div class="card facts"><h3>{escape(title)}</h3><dl>{rows}</dl></div>'
+
+
+def run_section(command: str, facts: Mapping[str, object]) -> str:
+    """The section that says how a run was made, and how to make it again."""
+    cards = f'<div class="grid small">{definitions("Run", facts)}</div>'
+    return section("making", "How it was made", again(command), cards)
 
 
 def bars(rows: Sequence[tuple[str, float, str]]) -> str:

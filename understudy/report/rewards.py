@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 
-from models.errors import UnderstudyError
 from understudy.report import write_page
 from understudy.rewards.learning import FIGURES, Learned
 
@@ -30,25 +28,15 @@ def write_reward_report(path: Path, learned: Learned, facts: Mapping[str, object
         command: that makes it again.
 
     Raises:
-        UnderstudyError: matplotlib is not installed, or the file cannot be written.
+        UnderstudyError: matplotlib or Pillow is not installed, or the file cannot be written.
     """
-    try:
-        page = _page(learned, facts, command)
-    except ModuleNotFoundError as error:
-        raise UnderstudyError(
-            "the report cannot be drawn here",
-            found=f"no module {error.name!r}",
-            expected="matplotlib",
-            fix="pip install 'understudy[train]'",
-        ) from error
-    return write_page(path, page)
+    return write_page(path, lambda: _page(learned, facts, command))
 
 
 def _page(learned: Learned, facts: Mapping[str, object], command: str) -> str:
     from understudy.report.document import html_document
-    from understudy.report.markup import definitions, section
+    from understudy.report.markup import run_section, section
 
-    made = f"<p>Make this page again: <code>{escape(command)}</code></p>"
     return html_document(
         title=f"{learned.learner} on {learned.task.name}",
         lead=_LEADS[learned.learner],
@@ -57,7 +45,7 @@ def _page(learned: Learned, facts: Mapping[str, object], command: str) -> str:
         sections=(
             section("reward", "The reward", f'<div class="grid">{_maps(learned)}</div>'),
             section("learning", "How it was found", f'<div class="grid">{_finding(learned)}</div>'),
-            section("making", "How it was made", made, f'<div class="grid small">{definitions("Run", facts)}</div>'),
+            run_section(command, facts),
         ),
     )
 
@@ -98,7 +86,7 @@ def _finding(learned: Learned) -> str:
 
 
 def _tiles(learned: Learned) -> list[str]:
-    from understudy.report.markup import percent, tile
+    from understudy.report.markup import fact_tile, percent
 
     names = {
         "share": ("value under the true reward", "0% acts at random, 100% is the expert"),
@@ -107,11 +95,11 @@ def _tiles(learned: Learned) -> list[str]:
         "shown": ("episodes on the shown paths", "of all that the policies would walk"),
     }
     tiles = [
-        tile(label, percent(learned.figures[key]), remark, None, judged=False)
+        fact_tile(label, percent(learned.figures[key]), remark)
         for key, (label, remark) in names.items()
         if key in learned.figures
     ]
-    tiles.append(tile("rounds", str(len(learned.rounds)), FIGURES[learned.learner], None, judged=False))
+    tiles.append(fact_tile("rounds", str(len(learned.rounds)), FIGURES[learned.learner]))
     if learned.mixture is not None:
-        tiles.append(tile("policies", str(len(learned.mixture.weights)), "one is drawn an episode", None, judged=False))
+        tiles.append(fact_tile("policies", str(len(learned.mixture.weights)), "one is drawn an episode"))
     return tiles

@@ -19,41 +19,30 @@ from understudy.stacks.unfinished import unfinished_recordings, with_kept, with_
 __all__ = ["DriveSettings", "drive", "finished_episodes", "node_overrides", "parse_seeds"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DriveSettings(EpisodeSettings):
     """What is driven.
 
     Attributes:
         tracks: one episode on the track of each seed.
-        prefix: how the episodes' names start.
-        seed: of starts and disturbances.
         laps: laps an episode; 0 for no limit.
-        max_episode_s: limit of an episode, simulated seconds.
         disturbance_std_rad: noise on the executed steering; the labels stay what the expert intended (DART).
         start_lateral_m: largest random offset of the start from the centre line.
         start_heading_rad: largest random turn of the start.
         looks: other colours, light and camera mounts in each episode (domain randomisation).
-        lock_step: wait for the answer to every tick; the same bags every time.
-        real_time_factor: simulated seconds a second, without lock-step.
     """
 
     robot: ClassVar[str] = "driving"
     noun: ClassVar[str] = "track"
 
-    tracks: tuple[int, ...]
     prefix: str = "drive"
-    seed: int = 0
-    laps: int = 1
     max_episode_s: float = 60.0
+    tracks: tuple[int, ...]
+    laps: int = 1
     disturbance_std_rad: float = 0.0
     start_lateral_m: float = 0.0
     start_heading_rad: float = 0.0
     looks: bool = False
-    lock_step: bool = False
-    real_time_factor: float = 1.0
-
-    def __post_init__(self) -> None:
-        self.require_possible()
 
     @property
     def drawn_seeds(self) -> tuple[int, ...]:

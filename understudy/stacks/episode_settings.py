@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from dataclasses import dataclass
 from typing import ClassVar
 
 from models.errors import UnderstudyError
@@ -15,8 +16,9 @@ _START_AND_END_S = 60.0
 _SLOWEST_LOCK_STEP_FACTOR = 0.25
 
 
+@dataclass(frozen=True, kw_only=True)
 class EpisodeSettings(abc.ABC):
-    """What every robot's settings say; each is a frozen dataclass with these fields.
+    """What every robot's settings say; each robot adds its own.
 
     Attributes:
         robot: name of the robot: of its contract, its parameter file, and its world in the simulator node.
@@ -26,15 +28,29 @@ class EpisodeSettings(abc.ABC):
         max_episode_s: limit of an episode, simulated seconds.
         lock_step: wait for the answer to every tick; the same bags every time.
         real_time_factor: simulated seconds a second, without lock-step.
+
+    Raises:
+        UnderstudyError: there is nothing to run, or no speed to run it at.
     """
 
     robot: ClassVar[str]
     noun: ClassVar[str]
+
     prefix: str
-    seed: int
+    seed: int = 0
     max_episode_s: float
-    lock_step: bool
-    real_time_factor: float
+    lock_step: bool = False
+    real_time_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.drawn_seeds or min(self.drawn_seeds) < 0:
+            raise UnderstudyError(
+                f"a run needs {self.noun} seeds that are not negative",
+                found=list(self.drawn_seeds),
+                expected="such as 1-12",
+            )
+        if not self.real_time_factor > 0:
+            raise UnderstudyError("real_time_factor must be positive", found=self.real_time_factor)
 
     @property
     @abc.abstractmethod
@@ -44,17 +60,6 @@ class EpisodeSettings(abc.ABC):
     @abc.abstractmethod
     def world_parameters(self) -> dict[str, object]:
         """Parameters of the simulator that only this robot has."""
-
-    def require_possible(self) -> None:
-        """Refuse what cannot be run; to be called at construction."""
-        if not self.drawn_seeds or min(self.drawn_seeds) < 0:
-            raise UnderstudyError(
-                f"a run needs {self.noun} seeds that are not negative",
-                found=list(self.drawn_seeds),
-                expected="such as 1-12",
-            )
-        if not self.real_time_factor > 0:
-            raise UnderstudyError("real_time_factor must be positive", found=self.real_time_factor)
 
     def sim_parameters(self) -> dict[str, object]:
         """Parameters of the simulator node that differ from the parameter file."""

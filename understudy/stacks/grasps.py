@@ -14,43 +14,32 @@ DISTURBANCE_M_S = 0.04
 DISTURBANCE_RAD_S = 0.3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GraspSettings(EpisodeSettings):
     """What is grasped.
 
     Attributes:
         scenes: one episode in the scene of each seed.
-        prefix: how the episodes' names start.
-        seed: of disturbances.
-        max_episode_s: limit of an episode, simulated seconds.
         disturbance_std_m_s: noise on the executed velocity; the labels stay what the expert intended (DART).
         disturbance_std_rad_s: the same on the yaw rate.
         shoves_per_s: how often the arm is shoved aside.
         clutter: fewest and most objects beside the target; None leaves it to the parameter file.
         blocked: share of scenes whose target is hemmed in; None leaves it to the parameter file.
         leaning: share of scenes in which something leans on it; None leaves it to the parameter file.
-        lock_step: wait for the answer to every tick; the same bags every time.
-        real_time_factor: simulated seconds a second, without lock-step.
     """
 
     robot: ClassVar[str] = "grasping"
     noun: ClassVar[str] = "scene"
 
-    scenes: tuple[int, ...]
     prefix: str = "grasp"
-    seed: int = 0
     max_episode_s: float = 30.0
+    scenes: tuple[int, ...]
     disturbance_std_m_s: float = 0.0
     disturbance_std_rad_s: float = 0.0
     shoves_per_s: float = 0.0
     clutter: tuple[int, int] | None = None
     blocked: float | None = None
     leaning: float | None = None
-    lock_step: bool = False
-    real_time_factor: float = 1.0
-
-    def __post_init__(self) -> None:
-        self.require_possible()
 
     @property
     def drawn_seeds(self) -> tuple[int, ...]:

@@ -11,9 +11,6 @@ does the same.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,17 +23,14 @@ from bench.harness import Bench, Interval, bootstrap_interval
 from bench.interactive.peer.order import Order
 from bench.interactive.peer.tasks import TASKS, returns
 from bench.interactive.pictures import draw_bars, new_axes, save
-from bench.train.__main__ import PEER, ROOT, peer_versions, require_peer
+from bench.peers.running import PEER, peer_versions, require_peer, run_side
 from bench.units import kept_units
-from models.errors import UnderstudyError
 
 __all__ = ["peer"]
 
 #: Starts of scored episodes; what is driven while learning starts elsewhere.
 FIRST_START, EPISODES = 10_000, 20
 GOAL = 10.0
-#: The slower side takes about a minute on a machine of its own.
-PATIENCE_S = 1800.0
 MODULES = {
     "ours": (sys.executable, "bench.interactive.peer.ours"),
     "imitation": (str(PEER), "bench.interactive.peer.imitation_side"),
@@ -77,7 +71,7 @@ def peer(bench: Bench, quick: bool) -> dict[str, object]:
     found: dict[str, Answers] = {}
     for algorithm, task in product(("dagger",) if quick else ("dagger", "bc"), TASKS):
         answers: Answers = {"ours": [], "imitation": [], "control": []}
-        for seed in bench.seeds[:1] if quick else bench.seeds:
+        for seed in bench.chosen_seeds():
             for side, given in answers.items():
                 if side == "control" and algorithm == "bc":
                     continue
@@ -111,19 +105,7 @@ def _order(task: str, algorithm: str, side: str, seed: int, size: Size) -> Order
 
 def _run(side: str, order: Order) -> dict[str, object]:
     """One learning in a process of its own."""
-    program, module = MODULES[side]
-    done = subprocess.run(
-        [program, "-m", module, order.to_json()],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    if done.returncode:
-        raise UnderstudyError(f"a learning of {side} failed", found=done.stderr[-2000:])
-    answer: dict[str, object] = json.loads(done.stdout.strip().splitlines()[-1])
+    answer: dict[str, object] = run_side(*MODULES[side], order)
     scores = answer.pop("returns")
     return {**answer, "return": float(np.mean(np.array(scores, np.float64)))}
 

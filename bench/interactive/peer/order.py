@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from bench.interactive.peer.tasks import TASKS, Act, Task, returns
+from bench.peers.order import PeerOrder
 
 __all__ = ["Answer", "Learned", "Order", "answer"]
 
 
 @dataclass(frozen=True)
-class Order:
+class Order(PeerOrder):
     """One learning.
 
     Attributes:
@@ -36,16 +37,6 @@ class Order:
     seed: int
     starts: tuple[int, ...]
     control: bool = False
-
-    def to_json(self) -> str:
-        """One line, for a command line."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Order:
-        """Read what ``to_json`` wrote."""
-        values = json.loads(text)
-        return cls(**{**values, "starts": tuple(values["starts"])})
 
     @property
     def world(self) -> Task:

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-__all__ = ["draw_bars", "new_figure", "save"]
+from bench import figures
+from bench.figures import save
+
+__all__ = ["draw_bars", "new_figure", "new_panels", "save"]
+
+# Side by side.
+PANELS = 3
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Any, Any]:
-    """A figure of ``size`` inches and its axes ``(rows, columns)``."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(rows, columns, figsize=size, squeeze=False, constrained_layout=True, **options)
+    """As ``bench.figures.new_figure``, with a grid and without a frame."""
+    figure, axes = figures.new_figure(rows, columns, size, **options)
     for axis in axes.flat:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25)
     return figure, axes
+
+
+def new_panels(count: int, width: float, height: float, margin: float = 0.0) -> tuple[Any, Any]:
+    """A figure with a panel for each of ``count``, three side by side, and the panels; all have the same axes.
+
+    Args:
+        count: of panels.
+        width: of the figure, inches.
+        height: of a row, inches.
+        margin: below all rows, inches.
+    """
+    rows = -(-count // PANELS)
+    figure, axes = new_figure(rows, PANELS, (width, height * rows + margin), sharex=True, sharey=True)
+    for spare in axes.flat[count:]:
+        spare.set_visible(False)
+    return figure, axes.flat
 
 
 def draw_bars(
@@ -47,12 +63,3 @@ def draw_bars(
     for place, one in zip(places, intervals.values(), strict=True):
         axis.plot([place, place], [one["low"], one["high"]], color="black", linewidth=1.5)
     axis.set_xticks(range(len(intervals)), [name.replace("_", " ") for name in intervals])
-
-
-def save(figure: Any, path: Path) -> None:
-    """As PNG."""
-    from matplotlib import pyplot
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)

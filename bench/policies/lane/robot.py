@@ -14,9 +14,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bench.demonstrations import demonstrated
 from models.contract import Contract, parse_contract
 from models.data import FloatArray, Observation
-from models.episodes import EXPERT, Episode, EpisodeDataset, write_dataset
+from models.episodes import Episode, EpisodeDataset, write_dataset
 from models.policies import Policy
 from models.torch_runtime import TorchRuntime
 
@@ -145,15 +146,12 @@ def _show(world: World, seed: int, unsteady: float, disturbed: float) -> Episode
         intended.append(np.clip(world.expert_command() + unsteady * random.normal(size=len(most)), -most, most))
         executed.append(np.clip(intended[-1] + disturbed * random.normal(size=len(most)), -most, most))
         over = world.step(executed[-1])
-    ticks = len(seen)
-    return Episode(
-        episode_id=f"drive-{seed}",
-        stamps_ns=PERIOD_NS * np.arange(1, ticks + 1, dtype=np.int64),
-        observations={STATE: np.array(seen, np.float32)},
-        actions=np.array(intended, np.float32),
-        executed=np.array(executed, np.float32),
-        driver=np.full(ticks, EXPERT, np.uint8),
-        starts_memory=np.arange(ticks) == 0,
+    return demonstrated(
+        f"drive-{seed}",
+        PERIOD_NS * np.arange(1, len(seen) + 1, dtype=np.int64),
+        {STATE: np.array(seen, np.float32)},
+        np.array(intended, np.float32),
+        np.array(executed, np.float32),
     )
 
 

@@ -1,10 +1,12 @@
-"""What a peer's side is told, and what it answers; it runs beside the peer, so it needs nothing else."""
+"""What a peer's side is told, and what it answers; it runs beside the peer, so it needs no library."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from bench.peers.order import PeerOrder
 
 __all__ = ["Answer", "Order", "Point"]
 
@@ -25,7 +27,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Order:
+class Order(PeerOrder):
     """One training.
 
     Attributes:
@@ -45,16 +47,6 @@ class Order:
     until: float | None = None
     demonstrations: str = ""
     options: dict[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> str:
-        """One line, for a command line."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Order:
-        """Read what ``to_json`` wrote."""
-        values = json.loads(text)
-        return cls(**{**values, "starts": tuple(values["starts"])})
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Libraries that benches compare with: their pins, and trainings in their own environments."""
