@@ -81,6 +81,9 @@ _FINEST = GailConfig(
     discriminator=DiscriminatorConfig(width=128, updates=80, rate=3e-3, penalty=0.003, both_sides=False), memory=3
 )
 
+# As far ahead of the learner as the discriminators are.
+_GUIDED = GclConfig(updates=80, rate=3e-3)
+
 # Of the car by its state: metres within ten seconds, where what is near counts.
 _DRIVING = Recipe(
     32,
@@ -123,8 +126,8 @@ _OTHERS: Mapping[tuple[str, str], Recipe] = {
     ("pmi", "mountain-car"): _pmi(200_000, PpoConfig(steps=128, discount=0.7, entropy_weight=0.001), octaves=3),
     # Its reward has the policy's entropy in it.
     ("gcl", "cartpole"): Recipe(16, Plan(steps=40_000, ppo=PpoConfig(steps=64, entropy_weight=0.01))),
-    ("gcl", "acrobot"): Recipe(16, Plan(steps=150_000, ppo=PpoConfig())),
-    ("gcl", "mountain-car"): Recipe(16, Plan(steps=300_000, ppo=PpoConfig())),
+    ("gcl", "acrobot"): Recipe(_WORLDS, Plan(steps=150_000, ppo=_ppo(0.9, 0.0)), gcl=_GUIDED),
+    ("gcl", "mountain-car"): Recipe(_WORLDS, Plan(steps=200_000, ppo=_ppo(0.9, 0.0)), gcl=_GUIDED),
 }
 
 

@@ -10,7 +10,8 @@ from bench.rewards.control.adversarial import LEARNED
 from bench.rewards.control.bco import bco_returns
 from bench.rewards.control.dynamics import dynamics
 from bench.rewards.control.experts import experts
-from bench.rewards.control.gail import gail_peer, gail_signs
+from bench.rewards.control.gail import gail_signs
+from bench.rewards.control.gail_peer import RACES, gail_peer
 from bench.rewards.control.gcl import gcl_pieces
 from bench.rewards.control.ilpo import ilpo_returns
 from bench.rewards.control.pmi import PANELS, pmi_ablation
@@ -28,7 +29,7 @@ PARTS: dict[str, Callable[[Bench, bool], dict[str, object]]] = {
     "control.ppo-peer": ppo_peer,
     **LEARNED,
     "control.gail-signs": gail_signs,
-    "control.gail-peer": gail_peer,
+    **{f"control.gail-peer.{name}": partial(gail_peer, name) for name in RACES},
     "control.gcl-pieces": gcl_pieces,
     **{f"control.pmi-ablations.{panel}": partial(pmi_ablation, panel) for panel in PANELS},
 }

@@ -23,7 +23,7 @@ from sim.control import TASKS, ControlBatch, ControlTask, returns
 from sim.control.experts import demonstrate
 from understudy.control.reward_recipes import Recipe, make_reward, recipe
 
-__all__ = ["DEMONSTRATIONS", "Run", "learned_returns", "shown_to", "train"]
+__all__ = ["DEMONSTRATIONS", "Run", "learned_returns", "shown_to", "train", "trained"]
 
 #: Episodes of the expert.
 DEMONSTRATIONS = 50
@@ -108,11 +108,11 @@ def learned_returns(
         quick: one control instead of two.
     """
     units = kept_units(bench, f"control.{learner}.{name}")
-    runs = [_unit(units, learner, name, seed, "expert") for seed in bench.seeds]
+    runs = [trained(units, learner, name, seed) for seed in bench.seeds]
     means = [run["return"] for run in runs]
     interval = bootstrap_interval(means)
     bench.goal(f"{learner}, mean return", interval.value, ">=", goals[name])
-    controls = [_unit(units, learner, name, seed, "lazy") for seed in bench.seeds[: 1 if quick else CONTROLS]]
+    controls = [trained(units, learner, name, seed, "lazy") for seed in bench.seeds[: 1 if quick else CONTROLS]]
     worst = max(run["return"] for run in controls)
     bench.goal(f"control: {learner} of an expert that always does the same", worst, "<=", LEVELS[name].bad)
     return {
@@ -123,6 +123,7 @@ def learned_returns(
         "steps": runs[0]["steps"],
         "seconds": asdict(median_interval([run["seconds"] for run in runs])),
         "figure_at_the_end": [run["figure"] for run in runs],
+        "mean_figure": [run["mean_figure"] for run in runs],
         "control_returns": [run["return"] for run in controls],
         "recipe": asdict(recipe(learner, name)),
         "points": [run["points"] for run in runs],
@@ -130,22 +131,43 @@ def learned_returns(
     }
 
 
-def _unit(units: Units, learner: str, name: str, seed: int, shower: str) -> dict[str, Any]:
-    """One training from the demonstrations of the task's expert, or of one that always does the same."""
-    settings = {"demonstrations": DEMONSTRATIONS, "recipe": asdict(recipe(learner, name))}
+def trained(
+    units: Units,
+    learner: str,
+    name: str,
+    seed: int,
+    shower: str = "expert",
+    *,
+    suited: Recipe | None = None,
+    label: str = "",
+) -> dict[str, Any]:
+    """One training that is kept.
+
+    Args:
+        units: keep it.
+        learner: its name.
+        name: of the task.
+        seed: of demonstrations and everything else.
+        shower: ``expert``, or ``lazy`` for one that always does the same.
+        suited: what suits the task, when not given.
+        label: tells trainings of several recipes apart.
+    """
+    suited = suited or recipe(learner, name)
+    settings = {"demonstrations": DEMONSTRATIONS, "recipe": asdict(suited)}
 
     def run() -> dict[str, Any]:
         task = TASKS[name]
         shown = shown_to(name, seed) if shower == "expert" else lazy(task, DEMONSTRATIONS, seed)
-        found = train(learner, task, shown, seed)
-        last = found.imitator.rounds[-1]
+        found = train(learner, task, shown, seed, suited)
+        rounds = found.imitator.rounds
         return {
             "return": float(found.returns.mean()),
             "expert_return": float(shown.returns.mean()),
-            "steps": last.steps,
-            "seconds": last.seconds,
-            "figure": last.figure,
+            "steps": rounds[-1].steps,
+            "seconds": rounds[-1].seconds,
+            "figure": rounds[-1].figure,
+            "mean_figure": float(np.mean([one.figure for one in rounds])),
             "points": [asdict(point) for point in found.points],
         }
 
-    return units.get(f"{shower}-{seed}", settings, run)
+    return units.get("-".join(part for part in (label, shower, str(seed)) if part), settings, run)

@@ -6,12 +6,15 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 
 from bench.harness import Bench, Interval, bootstrap_interval, median_interval
 from bench.rewards.control.peers.order import Order, Point
 from bench.rewards.control.peers.running import peer_versions, run_peer
+from bench.rewards.control.points import as_dicts, kept_points
+from bench.units import Units, kept_units
 from models.learners.reproducible import reproducible
 from models.reinforcement import Ppo
 from models.reinforcement.novelty import Novelty
@@ -35,33 +38,35 @@ NOVEL = {"acrobot": (np.array([1.0, 1.0, 1.0, 1.0, 4 * np.pi, 9 * np.pi]), 6)}
 
 def ppo_returns(bench: Bench, quick: bool) -> dict[str, object]:
     """Every task, from its own reward; and its opposite, which no policy may solve."""
-    results: dict[str, object] = {}
+    units, results = kept_units(bench, "control.ppo"), dict[str, object]()
     for name in ("cartpole",) if quick else SOLVED:
-        task, recipe = TASKS[name], PPO_RECIPES[name]
-        runs = [_train(task, recipe, seed) for seed in bench.seeds]
-        scores = bootstrap_interval([run[-1].score for run in runs])
+        runs = [_kept(units, name, seed) for seed in bench.seeds]
+        scores = _last(runs)
         bench.goal(f"{name}: PPO on the true reward, mean return", scores.value, ">=", SOLVED[name])
         results[name] = {
             "return": asdict(scores),
             "returns_by_seed": [run[-1].score for run in runs],
             "seconds": asdict(median_interval([run[-1].seconds for run in runs])),
-            "recipe": asdict(recipe.plan),
-            "points": [[asdict(point) for point in run] for run in runs],
+            "recipe": asdict(PPO_RECIPES[name].plan),
+            "points": [as_dicts(run) for run in runs],
         }
-    control = _train(TASKS["cartpole"], PPO_RECIPES["cartpole"], 0, sign=-1.0)[-1].score
+    control = _kept(units, "cartpole", 0, sign=-1.0)[-1].score
     bench.goal("control: cartpole paid for falling, mean return", control, "<=", 20.0)
-    return {**results, "control": control}
+    return {**results, "control": control, "units": units.account}
 
 
 def ppo_peer(bench: Bench, quick: bool) -> dict[str, object]:
     """Ours and stable-baselines3's in turn, seed by seed."""
+    units = kept_units(bench, "control.ppo-peer")
     results: dict[str, object] = {"peer": peer_versions()}
     for name in COMPARED[:1] if quick else COMPARED:
-        task, recipe = TASKS[name], PPO_RECIPES[name]
-        ours, theirs = [], []
+        recipe = PPO_RECIPES[name]
+        ours, theirs = list[list[Point]](), list[list[Point]]()
         for seed in bench.seeds:
-            ours.append(_train(task, recipe, seed))
-            theirs.append(run_peer("ppo_side", _order(task, recipe, seed)).points)
+            ours.append(_kept(units, name, seed))
+            order = _order(TASKS[name], recipe, seed)
+            run = partial(_theirs, order)
+            theirs.append(kept_points(units, f"theirs-{name}-{seed}", asdict(order), run))
         scores = {side: _last(runs) for side, runs in (("ours", ours), ("theirs", theirs))}
         ratio = median_interval([other[-1].seconds / own[-1].seconds for own, other in zip(ours, theirs, strict=True)])
         equal = float(scores["ours"].high >= scores["theirs"].low)
@@ -77,13 +82,21 @@ def ppo_peer(bench: Bench, quick: bool) -> dict[str, object]:
                 for side, runs in (("ours", ours), ("theirs", theirs))
             },
             "time_ratio": asdict(ratio),
-            "points": {"ours": [_dicts(run) for run in ours], "theirs": [_dicts(run) for run in theirs]},
+            "points": {"ours": [as_dicts(run) for run in ours], "theirs": [as_dicts(run) for run in theirs]},
         }
-    return results
+    return {**results, "units": units.account}
 
 
-def _dicts(run: Sequence[Point]) -> list[dict[str, object]]:
-    return [asdict(point) for point in run]
+def _kept(units: Units, name: str, seed: int, *, sign: float = 1.0) -> list[Point]:
+    """One training of ours, kept."""
+    recipe = PPO_RECIPES[name]
+    settings = {"environments": recipe.environments, "plan": asdict(recipe.plan), "sign": sign}
+    label = "ours" if sign > 0.0 else "opposite"
+    return kept_points(units, f"{label}-{name}-{seed}", settings, partial(_train, TASKS[name], recipe, seed, sign=sign))
+
+
+def _theirs(order: Order) -> tuple[Point, ...]:
+    return run_peer("ppo_side", order).points
 
 
 def _last(runs: Sequence[Sequence[Point]]) -> Interval:

@@ -40,13 +40,13 @@ def _worlds(order: Order) -> Any:
     random = np.random.default_rng(order.seed)
     if order.gymnasium_id in FIXED:
         return make_vec_env(FIXED[order.gymnasium_id], rng=random, n_envs=ENVIRONMENTS)
-    wrap = [lambda world, _: AbsorbAfterDoneWrapper(world.env)]
+    # As `seals` makes its MountainCar. The limit has to be outside: who is absorbed inside never ends an episode.
     gymnasium.register(
         id="Absorbing-v0",
-        entry_point=type(gymnasium.make(order.gymnasium_id).unwrapped),
+        entry_point=lambda **options: AbsorbAfterDoneWrapper(gymnasium.make(order.gymnasium_id, **options)),
         max_episode_steps=HORIZONS[order.gymnasium_id],
     )
-    return make_vec_env("Absorbing-v0", rng=random, n_envs=ENVIRONMENTS, post_wrappers=wrap)
+    return make_vec_env("Absorbing-v0", rng=random, n_envs=ENVIRONMENTS)
 
 
 def _demonstrations(order: Order) -> list[Trajectory]:
