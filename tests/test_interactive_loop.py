@@ -109,7 +109,7 @@ class _Fickle:
         self.good = Table({f'{{"observation.state": [{LOST}.0]}}': ((float(BACK),), 0.0)}, (0.0,))
         self.fits = 0
 
-    def fit(self, dataset: EpisodeDataset, tau: float | None = None, notice: object = None) -> LearnedTable:
+    def fit(self, dataset: EpisodeDataset, tolerance: object = None, notice: object = None) -> LearnedTable:
         self.fits += 1
         found = TableLearner().fit(dataset).actor
         return LearnedTable(found if self.fits == 2 else Table({}, (float(BACK),)), (), {})
@@ -174,7 +174,7 @@ class _Off:
 
 
 class _OffLearner:
-    def fit(self, dataset: EpisodeDataset, tau: float | None = None, notice: object = None) -> object:
+    def fit(self, dataset: EpisodeDataset, tolerance: object = None, notice: object = None) -> object:
         held_out = dataset.episode_ids[-1:]
 
         class Learned:
@@ -227,7 +227,7 @@ class _Mute(Table):
 
 
 class _MuteLearner(TableLearner):
-    def fit(self, dataset: EpisodeDataset, tau: float | None = None, notice: object = None) -> LearnedTable:
+    def fit(self, dataset: EpisodeDataset, tolerance: object = None, notice: object = None) -> LearnedTable:
         return LearnedTable(_Mute({}, (0.0,)), (), {})
 
 

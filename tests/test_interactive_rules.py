@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.errors import TrainingError
-from models.interactive import RULES, Answer, Moment, make_rule
+from models.interactive import RULES, Answer, Moment, Tolerance, make_rule
 from models.interactive.rules import Dagger, Dart, HumanGated, SafeDagger, Searn, Smile
 
 ACTION = np.zeros(1, np.float32)
@@ -110,8 +110,10 @@ def test_safedagger_asks_where_it_is_unsafe_and_keeps_nothing_else() -> None:
         moment = _moment(1, answer=Answer(ACTION, unsafe))
         assert rule.expert_acts(moment) is expert
         assert rule.keeps(moment, expert) is expert
-    assert rule.tau([]) is None
-    assert rule.tau([{"tau": 0.3}, {"tau": 0.1}]) == 0.3
+    assert rule.tolerance([]) is None
+    assert rule.tolerance([{"tau": None, "units": None}]) is None
+    later = {"tau": 0.1, "units": [1.0, 1.0]}
+    assert rule.tolerance([{"tau": 0.3, "units": [0.2, 0.7]}, later]) == Tolerance(0.3, (0.2, 0.7))
 
 
 def test_human_gated_keeps_what_the_human_did() -> None:

@@ -87,7 +87,9 @@ def draw_rounds(axis: Any, curves: Sequence[Curve], label: str, rounds: Sequence
         bounds = [bootstrap_interval(column) for column in curve.values.T]
         colour = _colour(curve.role)
         axis.fill_between(rounds, [b.low for b in bounds], [b.high for b in bounds], color=colour, alpha=0.15)
-        axis.plot(rounds, [b.value for b in bounds], color=colour, marker="o", markersize=3, label=curve.label)
+        style = {"linestyle": (0, (2, 2)), "zorder": 4} if curve.dashed else {"marker": "o", "markersize": 3}
+        # Not clipped, or half of a line at zero would be missing.
+        axis.plot(rounds, [b.value for b in bounds], color=colour, label=curve.label, clip_on=False, **style)
     axis.set(xlabel="round", ylabel=label)
 
 

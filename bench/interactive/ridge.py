@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from models.data import FloatArray, Observation
 from models.episodes import EpisodeDataset
-from models.interactive.ports import Answer, Notice
+from models.interactive.ports import Answer, Notice, Tolerance
 
 __all__ = ["LinearPolicy", "RidgeLearner"]
 
@@ -99,7 +99,9 @@ class RidgeLearner:
     def __init__(self, penalty: float = 1e-3) -> None:
         self._penalty, self._seen = penalty, Sums()
 
-    def fit(self, dataset: EpisodeDataset, tau: float | None = None, notice: Notice | None = None) -> LearnedLine:
+    def fit(
+        self, dataset: EpisodeDataset, tolerance: Tolerance | None = None, notice: Notice | None = None
+    ) -> LearnedLine:
         """Solve the normal equations."""
         sums = self._seen = self._summed(dataset)
         gram, moment = np.asarray(sums.gram), np.asarray(sums.moment)

@@ -43,6 +43,7 @@ def main() -> None:
     """Learn, count, draw."""
     bench = Bench("live", __doc__.splitlines()[0])
     plan, epochs = (QUICK, QUICK_EPOCHS) if bench.quick else (PLAN, EPOCHS)
+    bench.seeds = [plan.seed]  # one learning is all that is run, and all that the result file may name
     rule = {"beta": 0.0, "per": "step"}
     settings = LearnSettings("dagger", rule, plan=plan, epochs=epochs, chunk=4, live=SCRIPTED)
     with tempfile.TemporaryDirectory(prefix="bench-live-") as folder:

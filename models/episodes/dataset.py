@@ -23,6 +23,9 @@ IndexArray = npt.NDArray[np.int64]
 
 #: Periods between two ticks; with more, one is missing in between: a chunk's steps are one period each.
 _MAX_STEP = 1.5
+#: With at least this share of its ticks labelled, an episode was not labelled only where somebody chose to. Where an
+#: expert drove throughout, single labels can be missing: that of the first tick, or those of a reaction time.
+_THROUGHOUT = 0.9
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,13 @@ class EpisodeDataset:
             return np.ones(len(self), np.bool_)
         given: npt.NDArray[np.bool_] = self.weights > 0.0
         return given
+
+    @cached_property
+    def labelled_throughout(self) -> npt.NDArray[np.bool_]:
+        """``(E,)`` episodes whose labels are on (nearly) every tick, not on some that somebody, or a rule, picked."""
+        counts = np.bincount(self.episode_index[self.labelled], minlength=len(self.lengths))
+        throughout: npt.NDArray[np.bool_] = counts >= _THROUGHOUT * np.array(self.lengths)
+        return throughout
 
     @cached_property
     def segment_start(self) -> IndexArray:
@@ -197,7 +207,10 @@ class EpisodeDataset:
     def split(self, fraction: float, seed: int) -> tuple[IndexArray, IndexArray]:
         """Ticks to train on and ticks held out, never both of one episode: neighbours in time are near-copies.
 
-        Episodes without a single label are never held out, since nothing could be compared there.
+        Episodes without a single label are never held out, since nothing could be compared there. Of episodes that were
+        labelled throughout and of those that were not, equal shares are held out where there are two of each: what
+        somebody picked does not tell what a robot sees. As more of the latter are added, those held out of the former
+        stay the same.
 
         Args:
             fraction: share of the labelled episodes to hold out; at least one stays on either side.
@@ -215,9 +228,13 @@ class EpisodeDataset:
                 expected="at least two episodes, and a fraction between 0 and 1",
                 fix="record at least two episodes: one is held out, to see what was learned" if count < 2 else "",
             )
-        held_out = min(max(1, round(count * fraction)), count - 1)
-        chosen = np.random.default_rng(seed).permutation(candidates)[:held_out]
-        mask = np.isin(self.episode_index, chosen)
+        throughout = self.labelled_throughout[candidates]
+        kinds = [candidates[throughout], candidates[~throughout]]
+        if min(len(kind) for kind in kinds) < 2:
+            kinds = [candidates]
+        random = np.random.default_rng(seed)
+        chosen = [random.permutation(kind)[: min(max(1, round(len(kind) * fraction)), len(kind) - 1)] for kind in kinds]
+        mask = np.isin(self.episode_index, np.concatenate(chosen))
         return np.flatnonzero(~mask).astype(np.int64), np.flatnonzero(mask).astype(np.int64)
 
     def episode(self, number: int) -> Episode:

@@ -19,6 +19,7 @@ from models.interactive.ports import (
     Learned,
     Learner,
     Measure,
+    Tolerance,
 )
 from models.interactive.records import Drive, RoundRecord, Tally
 from models.interactive.rule import Moment, Rule
@@ -48,6 +49,7 @@ __all__ = [
     "RoundStore",
     "Rule",
     "Tally",
+    "Tolerance",
     "learn",
     "make_rule",
 ]

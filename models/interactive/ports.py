@@ -33,6 +33,7 @@ __all__ = [
     "Learner",
     "Measure",
     "Notice",
+    "Tolerance",
 ]
 
 Notice = Callable[[int, int], None]
@@ -50,6 +51,19 @@ class Answer:
 
     action: FloatArray
     unsafe_probability: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far from the expert a policy may be and still count as safe: the same for the policies of all rounds.
+
+    Attributes:
+        tau: the largest squared error.
+        units: ``(A,)`` what an error of 1 is, SI units.
+    """
+
+    tau: float
+    units: tuple[float, ...]
 
 
 class Actor(Protocol):
@@ -193,7 +207,8 @@ class Learned(Protocol):
     Attributes:
         actor: the policy.
         held_out: ids of the episodes that it was not trained on; the latest last.
-        report: numbers about the learning, as JSON holds them; ``tau`` where a safety classifier was trained.
+        report: numbers about the learning, as JSON holds them; ``tau`` and its ``units`` where a safety classifier was
+            trained.
     """
 
     @property
@@ -215,12 +230,12 @@ class Learned(Protocol):
 class Learner(Protocol):
     """Who turns a dataset into a policy."""
 
-    def fit(self, dataset: EpisodeDataset, tau: float | None = None, notice: Notice | None = None) -> Learned:
+    def fit(self, dataset: EpisodeDataset, tolerance: Tolerance | None = None, notice: Notice | None = None) -> Learned:
         """Train anew; equal datasets give equal policies.
 
         Args:
             dataset: labels count as its weights say.
-            tau: the squared error that still counts as safe; ``None`` lets the learner choose.
+            tolerance: the error that still counts as safe; ``None`` lets the learner choose.
             notice: told how far the training is.
         """
 

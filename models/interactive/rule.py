@@ -12,7 +12,7 @@ import numpy as np
 from models.contract import Contract
 from models.data import FloatArray
 from models.errors import TrainingError
-from models.interactive.ports import Answer, CostToGo
+from models.interactive.ports import Answer, CostToGo, Tolerance
 from models.noise_file import NoiseFile
 
 __all__ = ["HeldOut", "Moment", "Rule", "require_share"]
@@ -80,7 +80,7 @@ class Rule:
         """How ``learned`` policies combine, oldest first; they add up to 1. Only the newest one acts."""
         return (0.0,) * (learned - 1) + (1.0,)
 
-    def tau(self, reports: Sequence[Mapping[str, object]]) -> float | None:
+    def tolerance(self, reports: Sequence[Mapping[str, object]]) -> Tolerance | None:
         """What counts as safe from now on, by the reports of earlier rounds; ``None`` lets the learner choose."""
         return None
 

@@ -13,7 +13,7 @@ import numpy as np
 from models.data import FloatArray, Observation
 from models.episodes import EpisodeDataset
 from models.errors import TrainingError
-from models.interactive.ports import Answer, Notice
+from models.interactive.ports import Answer, Notice, Tolerance
 
 __all__ = ["LearnedTable", "Table", "TableLearner"]
 
@@ -66,7 +66,9 @@ class TableLearner:
 
     held_out: int = 0
 
-    def fit(self, dataset: EpisodeDataset, tau: float | None = None, notice: Notice | None = None) -> LearnedTable:
+    def fit(
+        self, dataset: EpisodeDataset, tolerance: Tolerance | None = None, notice: Notice | None = None
+    ) -> LearnedTable:
         """Count. Raises ``TrainingError`` without a label."""
         labelled = np.unique(dataset.episode_index[dataset.labelled]).tolist()
         left_out = labelled[len(labelled) - min(self.held_out, len(labelled) - 1) :]

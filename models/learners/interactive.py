@@ -14,7 +14,7 @@ from models.data import FloatArray, Observation
 from models.episodes import EpisodeDataset
 from models.errors import TrainingError
 from models.interactive import Actor, Answer, Mixture, Rule
-from models.interactive.ports import Notice
+from models.interactive.ports import Notice, Tolerance
 from models.learners.behavioral_cloning import BehavioralCloning
 from models.learners.cloning_config import BehavioralCloningConfig
 from models.learners.trained import EpochRecord, TrainedPolicy
@@ -72,6 +72,7 @@ class LearnedByCloning:
             "error": self.trained.error,
             "constant_error": self.trained.constant_error,
             "tau": None if safety is None else safety.tau,
+            "units": None if safety is None else list(safety.units),
             "safety": None if safety is None else dataclasses.asdict(safety),
         }
 
@@ -90,11 +91,14 @@ class CloningLearner:
 
     config: BehavioralCloningConfig
 
-    def fit(self, dataset: EpisodeDataset, tau: float | None = None, notice: Notice | None = None) -> LearnedByCloning:
+    def fit(
+        self, dataset: EpisodeDataset, tolerance: Tolerance | None = None, notice: Notice | None = None
+    ) -> LearnedByCloning:
         """See :class:`models.interactive.ports.Learner`; raises as :class:`BehavioralCloning` does."""
         config = self.config
-        if tau is not None and config.safety is not None:
-            config = replace(config, safety=replace(config.safety, tau=tau))
+        if tolerance is not None and config.safety is not None:
+            safety = replace(config.safety, tau=tolerance.tau, units=tolerance.units)
+            config = replace(config, safety=safety)
 
         def tell(record: EpochRecord, epochs: int) -> None:
             if notice is not None:

@@ -7,6 +7,10 @@ has not: on its own training data a policy looks safer than it is.
 Class weights inflate the probabilities, so the classifier is calibrated afterwards: its log-odds are shifted by a
 constant until the robot's own threshold (``gate.threshold`` of the contract) flags the wanted share of held-out frames.
 Every bundle of a robot then means the same by that threshold, and the gate needs to know nothing about the bundle.
+
+Only episodes that were labelled throughout say which share that is, and where τ is: they are the paper's ``D_safe``.
+What an earlier classifier picked because it looked unsafe, all that SafeDAgger keeps from its second round on, trains
+the classifier and no more: a threshold that flags half of such frames flags next to nothing on the road.
 """
 
 from __future__ import annotations
@@ -37,6 +41,8 @@ BATCH = 512
 # Ticks of a recurrent policy that are looked at together; only their memory depends on it.
 SEQUENCE = 32
 LEARNING_RATE = 3e-3
+# Where the classifier holds both classes for equally likely; their weights in training make them equally frequent.
+OWN_DECISION = 0.5
 
 
 @dataclass(frozen=True)
@@ -47,11 +53,15 @@ class SafetyConfig:
     unsafe_share: float = 0.2
     # Share of held-out frames that the contract's threshold flags after calibration. Far below unsafe_share: the
     # classifier must learn from many examples of relative weakness, but a good policy should not hand over every fifth
-    # frame. None flags as many as are unsafe, which is what decides who drives while SafeDAgger collects.
+    # frame. None leaves it to the classifier, to which both classes weigh the same: the worse it can tell them apart,
+    # the more it flags. So, as in the paper, it is decided who drives while SafeDAgger collects.
     deployed_share: float | None = 0.02
     # τ itself, such as that of SafeDAgger's first round: then fewer frames are unsafe the better a policy is, instead
     # of always the same share. None puts it where `unsafe_share` says.
     tau: float | None = None
+    # ``(A,)`` what an error of 1 is, in SI units: the spread of the actions that `tau` was set on. None takes that of
+    # this dataset, which grows with the corrections in it; a τ alone would grow along.
+    units: tuple[float, ...] | None = None
     # Passes over all frames' features; the network is tiny and they are computed once.
     epochs: int = 30
     # Of the initial weights and the order of frames.
@@ -69,6 +79,12 @@ class SafetyConfig:
         require_seed(self.seed)
         if self.tau is not None and not self.tau > 0.0:
             raise TrainingError("tau is no squared error", found=self.tau, expected="> 0")
+        if self.units is not None and (self.tau is None or not all(unit > 0.0 for unit in self.units)):
+            raise TrainingError(
+                "units of an error belong to a tau, and are lengths",
+                found=f"tau={self.tau}, units={self.units}",
+                expected="a tau, and one number above 0 for each action dimension",
+            )
         if self.deployed_share is not None and self.tau is None and self.deployed_share > self.unsafe_share:
             raise TrainingError(
                 "more frames would be flagged in deployment than count as unsafe",
@@ -82,7 +98,8 @@ class SafetyReport:
     """How good the classifier is on calibration frames: held-out ones that neither network was trained on.
 
     Attributes:
-        tau: τ, the largest squared error (normalised units) that counts as safe.
+        tau: τ, the largest squared error that counts as safe.
+        units: ``(A,)`` SI units, in which that error is measured.
         unsafe_share: of calibration frames that are unsafe; the precision of flagging at random.
         calibration_frames: how many there were.
         threshold: of the robot's gate, to which the classifier was calibrated: a probability above it is flagged.
@@ -94,6 +111,7 @@ class SafetyReport:
     """
 
     tau: float
+    units: tuple[float, ...]
     unsafe_share: float
     calibration_frames: int
     threshold: float
@@ -116,12 +134,13 @@ def fit_safety_classifier(
         config: see ``SafetyConfig``.
         threshold: of the robot's gate, in [0, 1].
     """
-    features, errors = _features_and_errors(policy, samples)
+    units = policy.action_normalizer.scale if config.units is None else _as_units(policy, config.units)
+    features, errors = _features_and_errors(policy, samples, units)
+    unpicked = _labelled_throughout(samples, held_out)
     fitted, calibration = (
-        part & samples.labelled for part in _split_held_out(samples.episodes, held_out, samples.reach)
+        part & samples.labelled for part in _split_held_out(samples.episodes, unpicked, samples.reach)
     )
-    is_held_out = np.isin(samples.episodes, held_out) & samples.labelled
-    known = errors[is_held_out & np.isfinite(errors)]
+    known = errors[np.isin(samples.episodes, unpicked) & samples.labelled & np.isfinite(errors)]
     if not len(known) or not calibration.any():
         raise TrainingError("the policy gives no finite action on held-out episodes", fix="train it again")
     tau = config.tau or float(np.quantile(known, 1.0 - config.unsafe_share, method="higher"))
@@ -130,12 +149,14 @@ def fit_safety_classifier(
     _train(policy, features[fitted], torch.from_numpy(unsafe[fitted]), config)
     with torch.inference_mode():
         weighted = policy.safety(features[calibration]).numpy()
-    share = float(unsafe[calibration].mean()) if config.deployed_share is None else config.deployed_share
-    flagging = float(np.quantile(weighted, 1.0 - share, method="higher"))
+    if config.deployed_share is not None:
+        flagging = float(np.quantile(weighted, 1.0 - config.deployed_share, method="higher"))
+    else:  # of a class that it has never seen it knows nothing
+        flagging = OWN_DECISION if unsafe[fitted].any() else 1.0
     policy.safety.shift(_log_odds(threshold) - _log_odds(flagging))
     with torch.inference_mode():
         flagged = policy.safety(features[calibration]).numpy() > threshold
-    return _report(weighted, flagged, unsafe[calibration], tau, threshold)
+    return _report(weighted, flagged, unsafe[calibration], tau, tuple(units.tolist()), threshold)
 
 
 def _log_odds(probability: float) -> float:
@@ -144,17 +165,32 @@ def _log_odds(probability: float) -> float:
     return math.log(kept / (1.0 - kept))
 
 
-def _features_and_errors(policy: Policy, samples: TrainingSamples) -> tuple[Tensor, npt.NDArray[np.float64]]:
-    """Features ``(T, width)`` and squared errors ``(T,)`` of the action that would be executed next."""
+def _as_units(policy: Policy, units: tuple[float, ...]) -> Tensor:
+    wanted = policy.action_normalizer.scale
+    if len(units) != len(wanted):
+        raise TrainingError("units of another robot's errors", found=len(units), expected=f"{len(wanted)} of them")
+    return torch.tensor(units, dtype=wanted.dtype)
+
+
+def _features_and_errors(
+    policy: Policy, samples: TrainingSamples, units: Tensor
+) -> tuple[Tensor, npt.NDArray[np.float64]]:
+    """Features ``(T, width)`` and squared errors ``(T,)`` of the next action, in ``units (A,)``."""
     policy.eval()
     everything = torch.arange(len(samples))
     features = Lessons(policy, samples, everything, BATCH, SEQUENCE).features()
-    errors = []
+    errors, ratio = [], policy.action_normalizer.scale / units
     with torch.inference_mode():
         for indices in in_batches(everything, BATCH):
             proposed = policy.action_normalizer(policy.limit(policy.choose(features[indices])))
-            errors.append((proposed - samples.targets[indices])[:, 0].square().sum(dim=1))
+            errors.append((ratio * (proposed - samples.targets[indices])[:, 0]).square().sum(dim=1))
     return features, torch.cat(errors).to(torch.float64).numpy()
+
+
+def _labelled_throughout(samples: TrainingSamples, held_out: Sequence[int]) -> list[int]:
+    """Those of the held-out episodes, in order; all of them where somebody picked what is labelled in each."""
+    whole = set(samples.episodes[samples.throughout].tolist())
+    return [number for number in sorted(held_out) if number in whole] or sorted(held_out)
 
 
 def _split_held_out(
@@ -204,12 +240,18 @@ def _train(policy: Policy, features: Tensor, unsafe: Tensor, config: SafetyConfi
 
 
 def _report(
-    weighted: npt.NDArray[np.float32], flagged: BoolArray, unsafe: BoolArray, tau: float, threshold: float
+    weighted: npt.NDArray[np.float32],
+    flagged: BoolArray,
+    unsafe: BoolArray,
+    tau: float,
+    units: tuple[float, ...],
+    threshold: float,
 ) -> SafetyReport:
     precision, recall = _precision_recall(flagged, unsafe)
-    precision_at_half, recall_at_half = _precision_recall(weighted > 0.5, unsafe)
+    precision_at_half, recall_at_half = _precision_recall(weighted > OWN_DECISION, unsafe)
     return SafetyReport(
         tau=tau,
+        units=units,
         unsafe_share=float(unsafe.mean()),
         calibration_frames=len(unsafe),
         threshold=threshold,

@@ -40,6 +40,7 @@ class TrainingSamples:
         valid: ``(T, chunk)`` 1 where that tick still belongs to the same stretch of the same episode and has a label,
             else 0.
         labelled: ``(T,)`` whether somebody said what was to be done there.
+        throughout: ``(T,)`` whether (nearly) its whole episode was labelled, and not what somebody picked of it.
         weights: ``(T,)`` how much a tick counts; 0 for one without a label.
         begins: ``(T,)`` ticks that do not follow the one before them.
         previous: ``(T, A)`` the expert's action one tick earlier in normalised units; 0 where nothing came before.
@@ -59,6 +60,7 @@ class TrainingSamples:
         self.episodes: npt.NDArray[np.int64] = dataset.episode_index
         self.targets, self.valid = _chunks(dataset, policy)
         self.labelled: npt.NDArray[np.bool_] = dataset.labelled
+        self.throughout: npt.NDArray[np.bool_] = dataset.labelled_throughout[dataset.episode_index]
         self.weights = torch.from_numpy(
             np.ones(len(dataset), np.float32) if dataset.weights is None else np.array(dataset.weights)
         )

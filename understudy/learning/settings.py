@@ -54,8 +54,8 @@ class LearnSettings:
     def cloning(self, contract: Contract) -> BehavioralCloningConfig:
         """How every policy is trained: as ``understudy train`` would for this robot.
 
-        With SafeDAgger the classifier flags as many frames as are unsafe, for it decides who drives; otherwise as few
-        as ``understudy train`` lets it, for it only warns.
+        With SafeDAgger the classifier decides by itself who drives; otherwise it flags as few frames as
+        ``understudy train`` lets it, for it only warns.
         """
         from understudy.training.settings import TrainingSettings
 

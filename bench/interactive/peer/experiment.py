@@ -144,11 +144,18 @@ def _hold(bench: Bench, name: str, answers: Answers, expert: Interval) -> None:
 
 def _draw(found: Mapping[str, Answers], quick: bool) -> None:
     """Wall time on a logarithmic axis, and return, side by side."""
-    seconds = {name: {side: _column(found[name], side, "learning_s") for side in LABELS} for name in found}
-    scores = {name: {side: _column(found[name], side, "return") for side in LABELS} for name in found}
+    seconds = {
+        _on_two_lines(name): {side: _column(found[name], side, "learning_s") for side in LABELS} for name in found
+    }
+    scores = {_on_two_lines(name): {side: _column(found[name], side, "return") for side in LABELS} for name in found}
     figure, axes = new_axes(2, (11.0, 4.0))
     draw_bars(axes[0], LABELS, seconds, "wall time of learning (s)")
     axes[0].set_yscale("log")
     draw_bars(axes[1], LABELS, scores, "return of an episode")
     axes[1].legend(frameon=False)
     save(figure, "interactive.peer", quick=quick)
+
+
+def _on_two_lines(name: str) -> str:
+    """A task and an algorithm, so that neighbours do not run into each other."""
+    return name.replace(", ", "\n")

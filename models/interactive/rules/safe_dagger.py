@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from models.interactive.ports import Tolerance
 from models.interactive.rule import Moment, Rule, require_share
 
 __all__ = ["SafeDagger"]
@@ -16,16 +17,18 @@ class SafeDagger(Rule):
 
     ::
 
-        D_0 = demonstrations;   train π_0, and its classifier c_0 on held-out episodes too
+        D_0, D_safe = demonstrations;   train π_0 on D_0, then c_0 on D_0 + D_safe
         for i = 1 .. N:
             drive: π where c says safe, π* where not
-            D <- D + {(s, π*(s)) : s visited, c(s) unsafe};   train π_i, then c_i
+            D_i = D_(i-1) + {(s, π*(s)) : s visited, c(s) unsafe};   train π_i on D_i, then c_i on D_i + D_safe
         return the best π_i on validation, with its classifier
 
-    The classifier is trained to tell ``||π(o) - π*(o)||² > τ`` (normalised units), on the policy's own features and
-    on episodes that the policy was not trained on; classes are weighed (``models.learners.safety``). ``τ`` is chosen
-    once, in the first round, for the wanted share of unsafe frames: later policies are held to the same error, so that
-    they ask less. At deployment the gate acts on the same classifier.
+    The classifier is trained to tell ``||π(o) - π*(o)||² > τ``, on the policy's own features; classes are weighed
+    (``models.learners.safety``). ``D_safe`` are episodes of the first round that no policy is ever trained on: what is
+    kept later says nothing about how often a policy errs, for it was picked. (Of those later episodes, too, some are
+    held out of the policy's training; they only help to tell what is unsafe.) ``τ`` is chosen once, in the first round,
+    for the wanted share of unsafe frames, and stays in that round's units: later policies are held to the same error,
+    so that they ask less. At deployment the gate acts on the same classifier.
 
     Attributes:
         threshold: the classifier's probability of unsafe above which the expert drives.
@@ -48,7 +51,9 @@ class SafeDagger(Rule):
         """Only what is unsafe; the expert is not asked about the rest."""
         return expert_acts
 
-    def tau(self, reports: Sequence[Mapping[str, object]]) -> float | None:
+    def tolerance(self, reports: Sequence[Mapping[str, object]]) -> Tolerance | None:
         """That of the first round."""
-        first = reports[0].get("tau") if reports else None
-        return first if isinstance(first, float) and first > 0.0 else None
+        tau, units = (reports[0].get("tau"), reports[0].get("units")) if reports else (None, None)
+        if not (isinstance(tau, float) and tau > 0.0 and isinstance(units, list)):
+            return None
+        return Tolerance(tau, tuple(units))
