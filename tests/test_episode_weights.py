@@ -97,6 +97,23 @@ def test_joined_datasets_are_one(columns: EpisodeDataset, tmp_path: Path) -> Non
     assert join_datasets([columns]) is columns
 
 
+def test_statistics_are_those_of_labels(columns: EpisodeDataset, tmp_path: Path) -> None:
+    """Catches a normalisation by what was executed where nobody gave a label, and one that joining changes."""
+    episodes = []
+    for number in range(2):
+        episode = columns.episode(number)
+        weights = (np.arange(len(episode)) % 2 == 0).astype(np.float32)
+        executed = np.where(weights[:, None] > 0.0, episode.actions, np.float32(7.0))
+        episodes.append(dataclasses.replace(episode, actions=executed, weights=weights))
+    whole = write_dataset(tmp_path / "whole", episodes, columns.contract)
+    labels = np.asarray(whole.actions)[whole.labelled]
+    np.testing.assert_allclose(whole.statistics["action"].mean, labels.mean(axis=0, dtype=np.float64), atol=1e-6)
+    assert float(whole.statistics["action"].maximum[1]) < 7.0
+    parts = [write_dataset(tmp_path / f"{n}", [one], columns.contract) for n, one in enumerate(episodes)]
+    joined = join_datasets(parts)
+    np.testing.assert_allclose(joined.statistics["action"].std, whole.statistics["action"].std, atol=1e-9)
+
+
 def test_what_cannot_be_joined_is_refused(columns: EpisodeDataset, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="nothing to join"):
         join_datasets([])

@@ -165,8 +165,16 @@ class _Writer:
         found = {key: histogram.statistics() for key, histogram in self._histograms.items()}
         for name in (*self._keys, "action"):
             if name not in found:
-                found[name] = vector_statistics(np.load(self._folder / _file_name(name), mmap_mode="r"))
+                rows = np.load(self._folder / _file_name(name), mmap_mode="r")
+                found[name] = vector_statistics(self._labelled(rows) if name == "action" else rows)
         return found
+
+    def _labelled(self, actions: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Those that somebody gave, as far as there are any; in place of others stands what was executed."""
+        if not self._weighted:
+            return actions
+        given = np.load(self._folder / _file_name("weights"), mmap_mode="r") > 0.0
+        return actions[given] if given.any() else actions
 
 
 def _file_name(name: str) -> str:
