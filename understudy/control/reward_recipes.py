@@ -122,7 +122,7 @@ _OTHERS: Mapping[tuple[str, str], Recipe] = {
     # A patient learner finds loops that look like the expert step by step; an impatient one does what the expert does
     # next.
     ("pmi", "cartpole"): _pmi(30_000, PpoConfig(steps=64, discount=0.99, entropy_weight=0.01)),
-    ("pmi", "acrobot"): _pmi(120_000, PpoConfig(steps=128, discount=0.8, entropy_weight=0.001)),
+    ("pmi", "acrobot"): Recipe(_WORLDS, Plan(steps=150_000, ppo=_ppo(0.5, 0.003)), pmi=PmiConfig()),
     ("pmi", "mountain-car"): _pmi(200_000, PpoConfig(steps=128, discount=0.7, entropy_weight=0.001), octaves=3),
     # Its reward has the policy's entropy in it.
     ("gcl", "cartpole"): Recipe(16, Plan(steps=40_000, ppo=PpoConfig(steps=64, entropy_weight=0.01))),
