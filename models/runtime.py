@@ -172,7 +172,7 @@ class PolicyRuntime:
                     f"stream {key!r} is not what the policy was trained on",
                     found=f"{array.dtype} {array.shape}",
                     expected=f"{dtype} {shape}",
-                    fix="check the camera's size and the contract's `resize` and `select`",
+                    fix=_fitting(array, dtype, shape),
                 )
             if dtype.kind == "f" and not np.isfinite(array).all():
                 raise ObservationError(f"stream {key!r} is not finite", found=array[-1].tolist())
@@ -202,3 +202,18 @@ class PolicyRuntime:
         for _ in range(WARM_UP_RUNS):
             self._graph.step(zeros)
         self.reset()
+
+
+def _fitting(array: npt.NDArray[np.generic], dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> str:
+    """What to do about an array that the policy was not trained on."""
+    if array.shape == shape[1:]:
+        return (
+            f"stack the last {shape[0]} ticks along a new first axis, the oldest first"
+            if shape[0] > 1
+            else ("add a first axis, of one tick")
+        )
+    if array.shape == shape and dtype.kind == "u":
+        return "give the pixels as they are, 0 to 255: the policy scales them itself"
+    if array.shape == shape:
+        return f"convert it with .astype(np.{dtype})"
+    return "check the camera's size and the contract's `resize` and `select`"

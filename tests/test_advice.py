@@ -73,7 +73,7 @@ def test_a_missed_goal_after_few_demonstrations_says_so(place: Workspace, capsys
     write_bag(place.deployment, "first", drive(3, 1.0))
     capsys.readouterr()
     assert run(["evaluate", "--no-drive", "-w", "runs/mine"]) == 1
-    assert "2 demonstrated tracks are few: 10 are usual" in capsys.readouterr().out
+    assert "2 demonstrations are few: 10 are usual" in capsys.readouterr().out
     goals = ["--goal-laps", "0", "--goal-policy-share", "0", "--goal-autonomy", "0", "--goal-off-track", "99"]
     assert run(["evaluate", "--no-drive", "-w", "runs/mine", *goals]) == 0
     assert "are few" not in capsys.readouterr().out

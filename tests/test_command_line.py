@@ -99,6 +99,30 @@ def test_a_mistake_ends_with_its_exit_code_and_says_what_to_do(
     assert not list(Path().iterdir())  # a mistyped workspace is not made
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [(["train", "--head", "mixtur"], "mixture"), (["train", "--augment", "alvin"], "alvinn")],
+    ids=["typer", "ours"],
+)
+def test_a_mistyped_choice_is_answered_in_plain_words(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], meant: str
+) -> None:
+    """Catches the prefix of the library that checks values, and a list of choices without the one that was meant."""
+    assert run(arguments) == 2
+    said = capsys.readouterr().err
+    assert "Value error" not in said
+    assert said.strip().endswith(f"Did you mean {meant!r}?")
+
+
+def test_help_says_whose_contract_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    """Catches a help that promises the simulated car's contract where that of the recordings counts."""
+    for command in (["episodes", "build"], ["report"]):
+        assert run([*command, "--help"]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert "that of the recordings" in said
+        assert "driving.yaml" not in said
+
+
 @pytest.mark.parametrize("place", [0, 1, 3], ids=["first", "second", "last"])
 def test_json_mode_prints_one_object_for_an_error_wherever_the_flag_stands(
     capsys: pytest.CaptureFixture[str], place: int

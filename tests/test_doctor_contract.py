@@ -269,3 +269,13 @@ def test_numbers_that_were_not_seen_are_no_finding(names: Sequence[str]) -> None
     """Catches a crash on a silent command, or on one of which only a part is known."""
     values = tuple(ValueFacts(name, None, None, None) for name in names)
     assert complaints(with_topic(replace(EXPERT, values=values))) == []
+
+
+def test_stamps_ahead_of_the_simulators_clock_are_not_two_machines() -> None:
+    """Catches chrony recommended for a simulator whose ``/clock`` comes after the picture that is stamped with it."""
+    ahead = replace(CAMERA, stamps=StampFacts("simulated", -0.011, -0.011))
+    others = [replace(one, stamps=StampFacts("simulated", 0.0, 0.0)) for one in (ODOM, EXPERT)]
+    found = [row for row in complaints(survey(ahead, *others, COMMAND, simulated_time=True)) if row.check == "stamps"]
+    assert [(row.level, row.found) for row in found] == [(WARNING, "they lie 11 ms ahead of /clock")]
+    assert "/clock" in found[0].mend
+    assert "machines" not in found[0].mend

@@ -52,6 +52,12 @@ def test_somebody_who_commands_already_is_told_to_move() -> None:
     )
 
 
+def test_the_gate_is_not_told_to_move() -> None:
+    """Catches advice to take the commands away from the one node that may send them, while a stack runs."""
+    report = survey(camera(), replace(listened(), publishers=(end("/gate", TWIST),)))
+    assert "Only the gate may" not in draft_contract(report).text
+
+
 @pytest.mark.parametrize(
     ("seen", "limits"),
     [

@@ -94,6 +94,17 @@ def test_the_simulated_car_is_not_driven_by_a_robots_policy(command: str, capsys
     assert "understudy deploy --no-sim --contract small_car.yaml" in words
 
 
+@pytest.mark.parametrize("command", ["evaluate", "deploy"])
+def test_a_policy_of_the_arm_names_the_option_that_moves_the_arm(command: str, capsys: Output) -> None:
+    """Catches advice to train anew, or to drive the car, where a ``--robot grasping`` was forgotten."""
+    place = Workspace(Path("runs/arm"))
+    small_checkpoint(text=CONTRACT.replace("small_car", "understudy_arm")).save(place.checkpoint)
+    assert run(["export", "-w", "runs/arm"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "next: understudy evaluate --robot grasping --workspace runs/arm"
+    assert run([command, "-w", "runs/arm"]) == 6
+    assert "add --robot grasping" in capsys.readouterr().err
+
+
 def test_hints_are_those_of_a_robot(on_robot: Callable[..., Any], capsys: Output) -> None:
     """Catches advice that is refused as soon as it is followed, and a gate said to command before it does."""
     code, _ = on_robot("record", "--enable-control", during=record_one("one"))

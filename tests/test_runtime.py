@@ -81,6 +81,25 @@ def test_bad_observations_are_refused_and_the_stream_named(
         runtime.predict(_with(key, array))
 
 
+@pytest.mark.parametrize(
+    ("key", "array", "advice"),
+    [
+        (CAMERA, np.zeros((16, 24, 3), np.uint8), "stack the last 2 ticks"),
+        (CAMERA, np.zeros((2, 16, 24, 3), np.float32), "give the pixels as they are, 0 to 255"),
+        (STATE, np.zeros((2, 2)), "astype(np.float32)"),
+        (CAMERA, np.zeros((2, 24, 16, 3), np.uint8), "check the camera's size"),
+    ],
+    ids=["one picture", "scaled pixels", "float64", "another size"],
+)
+def test_a_beginners_array_is_answered_with_what_to_do(
+    runtime: PolicyRuntime, key: str, array: Any, advice: str
+) -> None:
+    """Catches advice about the camera's size where the stack of frames, or the type, is what is missing."""
+    with pytest.raises(ObservationError) as caught:
+        runtime.predict(_with(key, array))
+    assert advice in caught.value.fix
+
+
 def test_missing_stream_is_named(runtime: PolicyRuntime) -> None:
     whole = small_observation()
     with pytest.raises(ObservationError, match=f"no stream '{STATE}'"):

@@ -5,8 +5,10 @@ Starts in a fraction of a second: torch, rclpy and the rest are imported by the 
 
 from __future__ import annotations
 
+import difflib
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -75,12 +77,22 @@ def _is_usage_error(error: Exception) -> bool:
 
 
 def _explain_usage(error: Any, console: Console) -> int:
-    message = error.format_message()
+    message = _plainly(error.format_message())
     if type(error).__name__ == "NoArgsIsHelpError":
         return console.usage_error("a command is missing", message, int(error.exit_code))
     context = getattr(error, "ctx", None)
     usage = f"{context.get_usage()}\nHelp: {context.command_path} --help" if context is not None else ""
     return console.usage_error(message, usage, int(error.exit_code))
+
+
+def _plainly(message: str) -> str:
+    """The message without the words of the library that checked the value; with the choice that was perhaps meant."""
+    message = message.replace("Value error, ", "", 1)
+    choice = re.search(r"'([^']+)' is not one of (.+?)\.?$", message)
+    if choice is None:
+        return message
+    near = difflib.get_close_matches(choice[1], re.findall(r"[\w-]+", choice[2]), 1)
+    return f"{message}{'' if message.endswith('.') else '.'} Did you mean {near[0]!r}?" if near else message
 
 
 def _take_json_flag(arguments: Sequence[str]) -> tuple[list[str], bool]:

@@ -167,8 +167,8 @@ class DatasetStage:
         if not 0 < number < _USUAL_RECORDINGS:
             return ""
         verb = "is" if number == 1 else "are"
-        usual = f"{_USUAL_RECORDINGS} are usual (record --append, with other --tracks)"
-        return f"{counted(number, 'demonstrated track')} {verb} few: {usual}"
+        usual = f"{_USUAL_RECORDINGS} are usual (record --append, with other --tracks or --scenes)"
+        return f"{counted(number, 'demonstration')} {verb} few: {usual}"
 
 
 def _digests(bags: Sequence[Path], labels: Path) -> dict[str, str]:

@@ -32,6 +32,7 @@ from understudy.commands.options import (
 )
 from understudy.console import Console, counted
 from understudy.environment.domains import require_free_domain
+from understudy.stacks.simulated import is_simulated, robot_option, simulated_robot
 from understudy.training.policy_contract import robot_contract, simulated_contract
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def deploy(
             place, console, robot, contract or simulated_contract(place, policy, robot.value), params_file, domain
         )
         settings = _settings(context, robot, tracks, laps, max_episode_s, real_time_factor, lock_step)
-        _require_simulated("deploy", stages, policy, place)
+        _require_simulated("deploy", stages, policy, place, robot)
         require_free_domain(domain)
         options.nodes("deploy", contract=stages.contract_file)
         _warn_of_looser(console, stages.contract(), unsafe_threshold)
@@ -165,7 +166,7 @@ def deploy(
     console.result({"ok": True, **result}, text)
     if sim:
         drove = f" --bundle {shlex.quote(str(bundle))}" if bundle else ""
-        console.next_step(f"understudy evaluate --no-drive{place.option()}{drove}")
+        console.next_step(f"understudy evaluate --no-drive{robot_option(robot.value)}{place.option()}{drove}")
     elif present + number:
         console.next_step(f"understudy report{place.option()}")
     return 0
@@ -226,13 +227,13 @@ def evaluate(
         contract = contract or simulated_contract(place, policy, robot.value)
     stages = _stages(place, console, robot, contract, params_file, domain)
     if drive:
-        _require_simulated("evaluate", stages, policy, place)
+        _require_simulated("evaluate", stages, policy, place, robot)
         require_free_domain(domain)
         _warn_of_looser(console, stages.contract(), unsafe_threshold)
     else:
         refuse_given(context, _DRIVING, "nothing is driven with --no-drive")
         stages.require_deployment()
-        _require_driver(stages, place, bundle)
+        _require_driver(stages, place, bundle, robot)
     with place.locked():
         if drive:
             stages.deploy(settings, policy, provider.value, unsafe_threshold)
@@ -250,16 +251,22 @@ _SIMULATED = ("robot", "tracks", "laps", "max_episode_s", "real_time_factor", "l
 _DRIVING = (*_SIMULATED[1:], "provider", "unsafe_threshold", "contract", "params_file", "domain")
 
 
-def _require_simulated(command: str, stages: Stages, policy: Path, place: Workspace) -> None:
+def _require_simulated(command: str, stages: Stages, policy: Path, place: Workspace, chosen: Robot) -> None:
     """Refuse a policy that was not made for the robot that is simulated; a real one's owner is told what to use."""
     from models.bundle import inspect_bundle
-    from understudy.stacks.simulated import is_simulated
 
     robot = inspect_bundle(policy).contract.robot_type
     if not is_simulated(robot):
         raise BundleError(
             f"{command} drives a simulated robot of ours; this policy is for {robot}",
             fix=f"use {deploy_on_robot(place, robot, policy)}",
+        )
+    if simulated_robot(robot) != chosen.value:
+        raise BundleError(
+            f"the policy was made for another simulated robot than {command} is to move",
+            found=f"a policy for {robot}",
+            expected=f"one for the robot that --robot names, {chosen.value}",
+            fix=f"add --robot {simulated_robot(robot)}",
         )
     stages.require_policy(policy)
 
@@ -280,15 +287,13 @@ def _warn_of_looser(console: Console, contract: Contract, unsafe_threshold: floa
         )
 
 
-def _require_driver(stages: Stages, place: Workspace, bundle: Path | None) -> None:
+def _require_driver(stages: Stages, place: Workspace, bundle: Path | None, robot: Robot) -> None:
     if bundle is not None:
         _bundle(place, bundle)
     other = stages.other_driver(bundle)
     if other:
-        raise RecordingError(
-            other,
-            fix=f'drive again with "understudy evaluate{place.option()}", or name the policy that drove with --bundle',
-        )
+        again = f"understudy evaluate{robot_option(robot.value)}{place.option()}"
+        raise RecordingError(other, fix=f'drive again with "{again}", or name the policy that drove with --bundle')
 
 
 def _bundle(place: Workspace, bundle: Path | None) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from models.errors import UnderstudyError
-from understudy.commands.options import DEFAULT_WORKSPACE, ContractOption, WorkspaceOption
+from understudy.commands.options import DEFAULT_WORKSPACE, RecordedContractOption, WorkspaceOption
 from understudy.console import Console, counted
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def build(
     context: typer.Context,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     recordings: FolderOption = None,
-    contract: ContractOption = None,
+    contract: RecordedContractOption = None,
     max_lost_frames: Annotated[
         int,
         typer.Option(

@@ -27,6 +27,7 @@ from understudy.commands.interactive_options import (
 from understudy.commands.options import Robot, refuse_given
 from understudy.console import Console, counted
 from understudy.environment.domains import require_free_domain
+from understudy.stacks.simulated import robot_option
 
 if TYPE_CHECKING:
     from understudy.learning.live import LiveOptions
@@ -159,8 +160,7 @@ def _run(context: typer.Context, rule: str, own: Options) -> int:
     with place.locked():
         result = session.run(_again(context), fresh=given["fresh"])
     console.result({"ok": True, **result}, _in_words(result))
-    robot = "" if given["robot"] is Robot.DRIVING else f" --robot {given['robot'].value}"
-    console.next_step(f"understudy evaluate{robot}{place.option()}")
+    console.next_step(f"understudy evaluate{robot_option(given['robot'].value)}{place.option()}")
     return 0
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "NetworkOption",
     "NoiseOption",
     "ParamsOption",
+    "RecordedContractOption",
     "Robot",
     "RobotDomainOption",
     "RobotOption",
@@ -135,7 +136,15 @@ RobotOption = Annotated[
 ContractOption = Annotated[
     Path | None,
     typer.Option(
-        "--contract", help="Robot contract (YAML); the simulated robot's, contracts/driving.yaml, by default."
+        "--contract", help="Robot contract (YAML); the simulated robot's, such as contracts/driving.yaml, by default."
+    ),
+]
+RecordedContractOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--contract",
+        help="Robot contract (YAML) instead of the one in the recordings.",
+        show_default="that of the recordings",
     ),
 ]
 DomainOption = Annotated[
@@ -169,20 +178,21 @@ ParamsOption = Annotated[
     Path | None,
     typer.Option(
         "--params-file",
-        help="Parameters of the nodes (YAML); launch/params/driving.yaml by default, robot.yaml with --no-sim.",
+        help="Parameters of the nodes (YAML); the simulated robot's, such as launch/params/driving.yaml, by default, "
+        "robot.yaml with --no-sim.",
     ),
 ]
 SimOption = Annotated[
     bool,
     typer.Option(
         "--sim/--no-sim",
-        help="Drive the simulated car; or a robot that brings its own topics, described by --contract, until Ctrl-C.",
+        help="Move the simulated robot; or a robot that brings its own topics, described by --contract, until Ctrl-C.",
     ),
 ]
 ExpertOption = Annotated[
     Expert,
     typer.Option(
-        help="The expert: scripted (the simulated car only), teleop (a person), external (somebody else publishes the "
+        help="The expert: scripted (simulated robots only), teleop (a person), external (somebody else publishes the "
         "contract's gate.expert topics), auto (scripted with --sim, teleop without)."
     ),
 ]
@@ -200,7 +210,7 @@ EnableControlOption = Annotated[
     typer.Option(
         "--enable-control/--no-enable-control",
         help="Whether the gate commands the robot, or only decides and reports.",
-        show_default="as the parameter file says: the simulated car yes, a robot no (dry run)",
+        show_default="as the parameter file says: a simulated robot yes, your own no (dry run)",
     ),
 ]
 EnablePolicyOption = Annotated[
@@ -209,6 +219,6 @@ EnablePolicyOption = Annotated[
         "--enable-policy/--no-enable-policy",
         help="Whether the policy may drive from the start, or the expert drives until it is let in: by hand-back, or "
         "/gate/enable_policy.",
-        show_default="the simulated car yes, a robot as the parameter file says",
+        show_default="a simulated robot yes, your own as the parameter file says",
     ),
 ]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from understudy.commands.options import DEFAULT_WORKSPACE, ContractOption, WorkspaceOption
+from understudy.commands.options import DEFAULT_WORKSPACE, RecordedContractOption, WorkspaceOption
 from understudy.console import Console
 
 __all__ = ["add_to"]
@@ -21,7 +21,7 @@ def report(
     context: typer.Context,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     title: Annotated[str, typer.Option(help="Heading of the page.", show_default="the workspace's name")] = "",
-    contract: ContractOption = None,
+    contract: RecordedContractOption = None,
 ) -> int:
     """Score the recorded deployment and write report.html: one file, to open in any browser, online or not.
 

@@ -221,11 +221,11 @@ def _first_drive(place: Workspace, output: Path | None) -> str:
     """The command that drives with the new policy: tests in simulation, or on the robot's owner's robot a dry run."""
     from models.bundle import inspect_bundle
     from understudy.commands.deploy import deploy_on_robot
-    from understudy.stacks.simulated import is_simulated
+    from understudy.stacks.simulated import is_simulated, robot_option, simulated_robot
 
     policy = output or place.bundle
     robot = inspect_bundle(policy).contract.robot_type
     if not is_simulated(robot):
         return f"{deploy_on_robot(place, robot, policy)}    # a dry run: nothing is commanded"
     drives = f" --bundle {shlex.quote(str(output))}" if output else ""
-    return f"understudy evaluate{place.option()}{drives}"
+    return f"understudy evaluate{robot_option(simulated_robot(robot))}{place.option()}{drives}"

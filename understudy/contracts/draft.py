@@ -190,7 +190,7 @@ class _Writer:
             heard = f"{listeners} listens" if listeners else "nobody listens: does the driver run?"
             yield f"{first}channel:"
             yield f"{indent}  topic: {topic.topic}  # measured: {heard}"
-            others = ", ".join(dict.fromkeys(end.node for end in topic.publishers))
+            others = ", ".join(dict.fromkeys(end.node for end in topic.publishers if not end.node.endswith("/gate")))
             if others:
                 yield f"{indent}  # measured: {others} publishes here. Only the gate may: remap it to {expert}"
             yield f"{indent}  type: {topic.type}"

@@ -126,7 +126,7 @@ def where(report: SurveyReport) -> str:
 
 def elsewhere(report: SurveyReport) -> str:
     """What to do when nothing, or not the right thing, was found at that place."""
-    advice = ["is the robot running?"]
+    advice = ["start the robot's nodes, if they do not run"]
     # Every participant of DDS binds ports that are its domain's; the survey's own process has gone.
     others = [one for one in range(LAST_DOMAIN + 1) if one != report.domain and domain_ports_in_use(one)]
     if others:
