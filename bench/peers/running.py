@@ -15,7 +15,7 @@ __all__ = ["PEER", "peer_versions", "require_peer", "run_side"]
 
 ROOT = Path(__file__).parent.parent.parent
 PEER = ROOT / ".peers" / "imitation" / "bin" / "python"
-#: A training of the slower side takes about a minute at most on a machine of its own.
+#: Minutes, on a machine of its own, are what a training of the slower side takes.
 PATIENCE_S = 1800.0
 
 
@@ -58,9 +58,9 @@ def require_peer() -> None:
         )
 
 
-def peer_versions() -> dict[str, str]:
-    """Of the libraries that decide what the peer's figures mean."""
-    names = ("imitation", "stable-baselines3", "gymnasium", "numpy", "torch")
+def peer_versions(*further: str) -> dict[str, str]:
+    """Of the libraries that decide what the peer's figures mean, and of ``further`` ones."""
+    names = ("imitation", "stable-baselines3", "gymnasium", "numpy", "torch", *further)
     code = f"import json; from importlib.metadata import version; print(json.dumps({{n: version(n) for n in {names}}}))"
     found: dict[str, str] = json.loads(subprocess.run([PEER, "-c", code], capture_output=True, check=True).stdout)
     return found

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.harness import Bench, bootstrap_interval, median_interval
+from bench.peers.running import peer_versions
 from bench.rewards.control.learned import DEMONSTRATIONS, shown_to, train
 from bench.rewards.control.peers.order import Order, Point
-from bench.rewards.control.peers.running import peer_versions, run_peer
+from bench.rewards.control.peers.running import run_peer
 from bench.rewards.control.points import as_dicts, kept_points
 from bench.rewards.control.watched import LEVELS
 from bench.units import kept_units
@@ -70,7 +71,7 @@ def gail_peer(name: str, bench: Bench, quick: bool) -> dict[str, object]:
     else:
         bench.goal(f"time to {enough:g}, imitation over ours, median over seeds", ratio.value, ">=", FASTER)
     return {
-        "peer": peer_versions(),
+        "peer": peer_versions("seals"),
         "enough": enough,
         "steps_at_most": race.steps,
         # Of seeds that imitation does not solve all its time, and so a lower bound.

@@ -11,8 +11,9 @@ from functools import partial
 import numpy as np
 
 from bench.harness import Bench, Interval, bootstrap_interval, median_interval
+from bench.peers.running import peer_versions
 from bench.rewards.control.peers.order import Order, Point
-from bench.rewards.control.peers.running import peer_versions, run_peer
+from bench.rewards.control.peers.running import run_peer
 from bench.rewards.control.points import as_dicts, kept_points
 from bench.units import Units, kept_units
 from models.learners.reproducible import reproducible
@@ -58,7 +59,7 @@ def ppo_returns(bench: Bench, quick: bool) -> dict[str, object]:
 def ppo_peer(bench: Bench, quick: bool) -> dict[str, object]:
     """Ours and stable-baselines3's in turn, seed by seed."""
     units = kept_units(bench, "control.ppo-peer")
-    results: dict[str, object] = {"peer": peer_versions()}
+    results: dict[str, object] = {"peer": peer_versions("seals")}
     for name in COMPARED[:1] if quick else COMPARED:
         recipe = PPO_RECIPES[name]
         ours, theirs = list[list[Point]](), list[list[Point]]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -64,6 +65,6 @@ class Answer:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> Answer:
-        """Read what ``to_json`` wrote."""
-        return cls(tuple(Point(**one) for one in json.loads(text)["points"]))
+    def from_values(cls, values: Mapping[str, Any]) -> Answer:
+        """Read what ``to_json`` wrote, parsed."""
+        return cls(tuple(Point(**one) for one in values["points"]))
